@@ -1,0 +1,1 @@
+"""Parquet in, leak-proof day blocks out."""

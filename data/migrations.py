@@ -1,0 +1,58 @@
+"""Versions of the prepared store's layout, and the steps from each to the next.
+
+A store of an older version is copied, migrated step by step and swapped in; one of a newer version is refused.
+To change the layout: raise `SCHEMA_VERSION` by one and register the step that brings a folder up to it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from data.errors import DataError
+
+SCHEMA_VERSION = 1
+
+Step = Callable[[Path], None]
+STEPS: dict[int, Step] = {}  # version it starts from -> what makes it one higher, in place
+
+
+def migrate(folder: Path, steps: Mapping[int, Step] | None = None, target: int = SCHEMA_VERSION) -> None:
+    """Brings a store up to `target`; a store that is there already is left untouched.
+
+    Raises:
+        DataError: the store is newer than this program, or a step is missing.
+    """
+    steps = STEPS if steps is None else steps
+    version = _version(folder)
+    if version == target:
+        return
+    if version > target:
+        raise DataError(
+            f"a prepared store must be of version {target} or older, but {folder} is of version {version}, made by "
+            f"a newer program. Update this one, or remove the folder to prepare it again."
+        )
+    missing = [v for v in range(version, target) if v not in steps]
+    if missing:
+        raise DataError(f"no migration leads from version {missing[0]}; remove {folder} to prepare it again.")
+    scratch = folder.with_name(f".{folder.name}.migrating")
+    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.copytree(folder, scratch)
+    for step in range(version, target):
+        steps[step](scratch)
+        _set_version(scratch, step + 1)
+    retired = folder.with_name(f".{folder.name}.retired")
+    folder.rename(retired)
+    scratch.rename(folder)
+    shutil.rmtree(retired)
+
+
+def _version(folder: Path) -> int:
+    return int(json.loads((folder / "meta.json").read_text())["schema_version"])
+
+
+def _set_version(folder: Path, version: int) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(meta | {"schema_version": version}))

@@ -1,0 +1,102 @@
+"""Fold roles by calendar, the same days for every stock: train, search fold, confirm folds, all purged between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data.config import DataConfig
+from data.errors import DataError
+
+MIN_TRAIN_DAYS = 40
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Day positions of one role: the model learns on `train` and is scored on `score`."""
+
+    name: str  # "search" or "confirm-1", "confirm-2", ...
+    train: range
+    score: range
+
+
+@dataclass(frozen=True)
+class Splits:
+    """All folds of one market, in calendar order."""
+
+    folds: tuple[Fold, ...]
+
+    @property
+    def search(self) -> Fold:
+        return self.folds[0]
+
+    @property
+    def confirm(self) -> tuple[Fold, ...]:
+        return self.folds[1:]
+
+    def __getitem__(self, name: str) -> Fold:
+        for fold in self.folds:
+            if fold.name == name:
+                return fold
+        raise DataError(f"a fold must be one of {[fold.name for fold in self.folds]}, got {name!r}.")
+
+
+def make_splits(num_days: int, first_usable: int, config: DataConfig) -> Splits:
+    """Lays the folds backwards from the last labelled day.
+
+    Args:
+        num_days: days in the store, hold-out excluded.
+        first_usable: first day that has a full window of features.
+        config: horizons, delay and the lengths of the roles.
+
+    Raises:
+        DataError: the history is too short for the windows and folds asked.
+    """
+    splits, purge = config.splits, config.purge
+    end = num_days - config.horizons[-1] - config.delay  # no label is known from here on
+    scored: list[range] = []
+    for length in [splits.confirm_days] * splits.confirm_folds + [splits.search_days]:
+        scored.append(range(end - length, end))
+        end -= length + purge
+    names = ["search", *(f"confirm-{k + 1}" for k in range(splits.confirm_folds))]
+    folds = [
+        Fold(name, range(first_usable, score.start - purge), score)
+        for name, score in zip(names, reversed(scored), strict=True)
+    ]
+    _refuse_short_history(folds[0], num_days, config)
+    result = Splits(tuple(folds))
+    audit_splits(result, config)
+    return result
+
+
+def audit_splits(splits: Splits, config: DataConfig) -> None:
+    """Proves that no label that a fold learns from overlaps one that it is scored on, nor folds one another.
+
+    A label at day t covers the closes t + delay .. t + delay + h.
+
+    Raises:
+        DataError: an overlap, by fold and day.
+    """
+    reach = config.delay + config.horizons[-1]
+    for fold in splits.folds:
+        if fold.train[-1] + reach > fold.score[0]:
+            raise DataError(
+                f"labels must end before the scored days begin, but in fold {fold.name} training day "
+                f"{fold.train[-1]} is known at day {fold.train[-1] + reach}, after {fold.score[0]}. Raise the purge."
+            )
+    for before, after in zip(splits.folds, splits.folds[1:], strict=False):
+        if before.score[-1] + reach > after.score[0]:
+            raise DataError(
+                f"scored days must not share labels, but {before.name} reaches day {before.score[-1] + reach} "
+                f"and {after.name} begins at {after.score[0]}. Raise the purge."
+            )
+
+
+def _refuse_short_history(search: Fold, num_days: int, config: DataConfig) -> None:
+    if len(search.train) < MIN_TRAIN_DAYS:
+        splits = config.splits
+        raise DataError(
+            f"training needs at least {MIN_TRAIN_DAYS} days before the folds, but {num_days} days (hold-out "
+            f"excluded) leave {max(0, len(search.train))} after window {config.window}, purge {config.purge}, "
+            f"search fold {splits.search_days} and {splits.confirm_folds} confirm folds of {splits.confirm_days}. "
+            f"Bring a longer panel or ask for shorter folds."
+        )

@@ -1,0 +1,1 @@
+"""ATFT-GAT-FAN: tensors in, tensors out."""

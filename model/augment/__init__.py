@@ -1,0 +1,1 @@
+"""Augment slot: perturbations of training windows."""

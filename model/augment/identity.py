@@ -1,0 +1,16 @@
+"""Windows are trained on as they are."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+from model.protocols import BlockConfig, Sizes
+
+
+class IdentityAugmentConfig(BlockConfig):
+    kind: Literal["identity"] = "identity"
+
+    def build(self, sizes: Sizes) -> nn.Module:
+        return nn.Identity()

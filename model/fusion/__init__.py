@@ -1,0 +1,1 @@
+"""Fusion slot: joining own and neighbours."""

@@ -1,0 +1,1 @@
+"""Graph slot: what the neighbours of the same day add."""

@@ -1,0 +1,1 @@
+"""Head slot: from a vector to scores per horizon."""

@@ -1,0 +1,31 @@
+"""The first K channels are the predictions: a head with nothing to learn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from model.protocols import BlockConfig, Sizes
+
+
+class IdentityHeadConfig(BlockConfig):
+    kind: Literal["identity"] = "identity"
+
+    def build(self, sizes: Sizes) -> nn.Module:
+        if sizes.hidden < sizes.horizons:
+            raise ValueError(
+                f"an identity head needs a channel per horizon: {sizes.horizons} horizons, hidden {sizes.hidden}"
+            )
+        return IdentityHead(sizes.horizons)
+
+
+class IdentityHead(nn.Module):
+    """[B, N, H] -> [B, N, K]."""
+
+    def __init__(self, horizons: int) -> None:
+        super().__init__()
+        self.horizons = horizons
+
+    def forward(self, h_BNH: Tensor) -> Tensor:
+        return h_BNH[..., : self.horizons]

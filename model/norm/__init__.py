@@ -1,0 +1,1 @@
+"""Norm slot: what is not stationary in a window."""

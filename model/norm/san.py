@@ -1,0 +1,75 @@
+"""Slice-level adaptive normalisation (Liu et al., NeurIPS 2023).
+
+The window is cut into slices; each is centred and scaled by its own mean and deviation (eq. 2), and a small network
+predicts the statistics of the step to come from those of the slices, relative to the whole window's mean (eq. 5-6).
+
+    y_s = (x_s - m_s) / (d_s + eps)
+    m_next = m + f(m_1 - m .. m_P - m),    log d_next = log d + g(log d_1 - log d .. log d_P - log d)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from model.norm.auxiliary import relative_squared_error
+from model.protocols import BlockConfig, Sizes
+
+EPSILON = 1e-2  # floor of a slice's deviation: projections are of order one, missing days are exactly zero
+
+
+class SANConfig(BlockConfig):
+    kind: Literal["san"] = "san"
+    slice_length: int = Field(5, ge=2, description="days per slice; must divide the window")
+
+    def build(self, sizes: Sizes) -> nn.Module:
+        return SAN(sizes.window, sizes.hidden, self.slice_length)
+
+
+class SliceStatistics(NamedTuple):
+    """Predicted for day t + 1, each [B, N, H]."""
+
+    mean: Tensor
+    deviation: Tensor
+
+
+class SAN(nn.Module):
+    """[B, N, L, H] -> [B, N, L, H]."""
+
+    def __init__(self, window: int, hidden: int, slice_length: int) -> None:
+        super().__init__()
+        if window % slice_length:
+            raise ValueError(f"SAN's slice_length must divide the window {window}, got {slice_length}")
+        self.num_slices = window // slice_length
+        self.next_mean = nn.Linear(self.num_slices, 1)
+        self.next_deviation = nn.Linear(self.num_slices, 1)
+        self.restoring = nn.Linear(2 * hidden, hidden, bias=False)
+
+    def normalize(self, x_BNLH: Tensor) -> tuple[Tensor, SliceStatistics]:
+        slices = x_BNLH.unflatten(2, (self.num_slices, -1))
+        mean = slices.mean(dim=3, keepdim=True)
+        centred = slices - mean
+        deviation = (centred.square().mean(dim=3, keepdim=True) + EPSILON**2).sqrt()
+        y = (centred / deviation).flatten(2, 3)
+        return y, self._predict(mean.squeeze(3).transpose(-1, -2), deviation.squeeze(3).transpose(-1, -2))
+
+    def _predict(self, mean_BNHP: Tensor, deviation_BNHP: Tensor) -> SliceStatistics:
+        mean, log_deviation = mean_BNHP, deviation_BNHP.log()
+        whole_mean, whole_log = mean.mean(-1, keepdim=True), log_deviation.mean(-1, keepdim=True)
+        next_mean = whole_mean + self.next_mean(mean - whole_mean)
+        next_log = whole_log + self.next_deviation(log_deviation - whole_log)
+        return SliceStatistics(next_mean.squeeze(-1), next_log.squeeze(-1).clamp(max=5).exp())
+
+    def restore(self, h_BNH: Tensor, stats: SliceStatistics) -> Tensor:
+        return h_BNH + self.restoring(torch.cat(stats, dim=-1))
+
+    def auxiliary_loss(self, stats: SliceStatistics, next_BNH: Tensor, mask_BN: Tensor) -> Tensor:
+        """Error of the predicted mean, plus that of the deviation against sqrt(pi/2) |x - mean|, its normal proxy."""
+        distance = math.sqrt(math.pi / 2) * (next_BNH - stats.mean.detach()).abs()
+        return relative_squared_error(stats.mean, next_BNH, mask_BN) + relative_squared_error(
+            stats.deviation, distance, mask_BN
+        )

@@ -1,0 +1,1 @@
+"""Selection slot: which features count, per (day, stock)."""

@@ -1,0 +1,1 @@
+"""Temporal slot: from a window to one vector per stock."""

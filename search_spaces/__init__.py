@@ -1,0 +1,23 @@
+"""The named search spaces. A new one is a file of its own and one line in `SPACES`."""
+
+from __future__ import annotations
+
+import difflib
+
+from search_spaces.errors import SpaceError
+from search_spaces.gat_ablation import SPACE as GAT_ABLATION
+from search_spaces.space import SearchSpace
+
+SPACES: dict[str, SearchSpace] = {space.name: space for space in (GAT_ABLATION,)}
+
+
+def find_space(name: str) -> SearchSpace:
+    """The space of that name.
+
+    Raises:
+        SpaceError: no such space; names those that exist, the nearest first.
+    """
+    if name in SPACES:
+        return SPACES[name]
+    nearest = sorted(SPACES, key=lambda known: -difflib.SequenceMatcher(None, name, known).ratio())
+    raise SpaceError(f"a search space must be one of: {', '.join(nearest)}; got {name!r}. Did you mean {nearest[0]!r}?")

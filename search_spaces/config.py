@@ -1,0 +1,91 @@
+"""TrialConfig: one validated point, from YAML, a sampler or an arm; its hash says which trials are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from data.config import CorrelationGraphConfig, DataConfig
+from model.config import ModelConfig
+from search_spaces.errors import SpaceError
+from search_spaces.train import TrainConfig
+
+IDENTITY_OF_A_RUN = ("seed", "fold", "arm")  # which repetition it is, not what is tried
+
+
+class TrialConfig(BaseModel):
+    """Everything that a trial's result depends on, besides the market."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    seed: int = Field(0, ge=0, description="initial weights, data order, dropout")
+    fold: str = Field("search", description="'search' or 'confirm-1', 'confirm-2', ...")
+    arm: str = Field("search", description="name of the ablation arm; 'search' outside an ablation")
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> TrialConfig:
+        if len(self.train.horizon_weights) != len(self.data.horizons):
+            raise ValueError(
+                f"train.horizon_weights must have one weight per horizon {self.data.horizons}, got "
+                f"{self.train.horizon_weights}"
+            )
+        if self.model.graph.kind != "identity" and not isinstance(self.data.graph, CorrelationGraphConfig):
+            raise ValueError(
+                f"model.graph {self.model.graph.kind!r} needs edges, but data.graph is {self.data.graph.kind!r}"
+            )
+        slice_length = getattr(getattr(self.model.norm, "san", self.model.norm), "slice_length", 1)
+        if self.data.window % slice_length:
+            raise ValueError(f"san.slice_length {slice_length} must divide data.window {self.data.window}")
+        return self
+
+    @property
+    def hash(self) -> str:
+        """Equal for equal configurations, whatever their seed, fold and arm. A block that is off has no settings."""
+        content = self.model_dump(mode="json", exclude=set(IDENTITY_OF_A_RUN))
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    def replace(self, **changes: Any) -> TrialConfig:
+        """A copy with dotted keys changed: `replace(**{"train.epochs": 4, "model.graph": GATv2Config()})`.
+
+        Raises:
+            SpaceError: an unknown key, or a value that breaks a rule.
+        """
+        content = self.model_dump()
+        for key, value in changes.items():
+            *path, last = key.split(".")
+            section = content
+            for name in path:
+                section = section[name]
+            if last not in section:
+                raise SpaceError(f"a setting must exist to be changed, but there is no {key!r}.")
+            section[last] = value.model_dump() if isinstance(value, BaseModel) else value
+        return validated(content)
+
+    def to_yaml(self) -> str:
+        """Reads back to an equal value with `from_yaml`."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> TrialConfig:
+        """Raises SpaceError where the text is no valid configuration."""
+        try:
+            content = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SpaceError(f"a configuration must be YAML: {error}") from error
+        return validated(content)
+
+
+def validated(content: Any) -> TrialConfig:
+    """`TrialConfig` of plain content, with pydantic's complaints turned into one readable message."""
+    try:
+        return TrialConfig.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors()]
+        raise SpaceError("the configuration breaks a rule: " + "; ".join(lines)) from error

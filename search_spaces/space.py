@@ -1,0 +1,77 @@
+"""SearchSpace: what is sampled, from where, at which budget, and which arms are confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from optuna.trial import Trial
+
+from search_spaces.config import TrialConfig
+from search_spaces.errors import SpaceError
+
+REFERENCE = "reference"
+Sampler = Callable[[Trial, TrialConfig], TrialConfig]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The reference with one switch turned."""
+
+    summary: str
+    changes: Mapping[str, Any]  # dotted keys, as TrialConfig.replace takes them
+
+    def apply(self, reference: TrialConfig) -> TrialConfig:
+        return reference.replace(**self.changes)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Defaults that the command line overrides."""
+
+    trials: int = 12  # finished search trials
+    epochs: int = 6  # per trial
+    seeds: int = 2  # per confirm arm and fold
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """Early stopping of the search. `asha` halves at rungs one full pass, two, four .. after the start."""
+
+    kind: Literal["asha", "none"] = "asha"
+    reduction_factor: int = 2
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A named study. `sample` must draw the same parameters in the same order for equal earlier draws."""
+
+    name: str
+    summary: str
+    reference: TrialConfig
+    sample: Sampler
+    arms: Mapping[str, Arm]
+    first_points: tuple[Mapping[str, Any], ...] = ()
+    objective: str = "valid/rank_ic"
+    budget: Budget = field(default_factory=Budget)
+    scheduler: Scheduler = field(default_factory=Scheduler)
+
+    def arm_configs(self, base: TrialConfig) -> dict[str, TrialConfig]:
+        """Reference first, then every arm, on the market and budget of `base`.
+
+        Raises:
+            SpaceError: an arm changes nothing, or two arms are the same configuration.
+        """
+        configs = {REFERENCE: base.replace(arm=REFERENCE)}
+        for name, arm in self.arms.items():
+            configs[name] = arm.apply(base).replace(arm=name)
+        seen: dict[str, str] = {}
+        for name, config in configs.items():
+            if config.hash in seen:
+                raise SpaceError(
+                    f"arms must differ, but {name!r} and {seen[config.hash]!r} of space {self.name!r} are the same "
+                    f"configuration ({config.hash}): the override changes nothing."
+                )
+            seen[config.hash] = name
+        return configs
