@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,13 @@ class DayBlock:
     return_BNK: Tensor  # forward returns, 0 where unknown
     target_BNK: Tensor  # per-day z-scores of them, 0 where unknown
     label_mask_BNK: Tensor  # bool: observed, usable and the label is known
+
+    def to(self, device: torch.device) -> DayBlock:
+        """The block on a device; itself where it is there already."""
+        tensors: dict[str, Any] = {
+            name: value.to(device, non_blocking=True) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors)
 
 
 def make_block(

@@ -31,7 +31,7 @@ class Bars:
     @classmethod
     def of(cls, panel: Panel) -> Bars:
         frames = {name: pd.DataFrame(values) for name, values in panel.prices.items()}
-        log_close = np.log(frames["close"])
+        log_close = _log(frames["close"])
         returns = log_close - log_close.shift(1)
         return cls(**frames, log_close=log_close, returns=returns, market=returns.mean(axis=1), sector=panel.sector)
 
@@ -66,24 +66,24 @@ def sector_relative(days: int) -> Feature:
 
 def volatility(days: int) -> Feature:
     """Standard deviation of one-day returns, in logs so that its scale is comparable across stocks."""
-    return lambda bars: np.log(_sd(bars.returns, days) + 1e-6)
+    return lambda bars: _log(_sd(bars.returns, days) + 1e-6)
 
 
 def volatility_ratio(short: int, long: int) -> Feature:
-    return lambda bars: np.log((_sd(bars.returns, short) + 1e-6) / (_sd(bars.returns, long) + 1e-6))
+    return lambda bars: _log((_sd(bars.returns, short) + 1e-6) / (_sd(bars.returns, long) + 1e-6))
 
 
 def gap(bars: Bars) -> pd.DataFrame:
     """Overnight move: today's open against yesterday's close."""
-    return np.log(bars.open) - bars.log_close.shift(1)
+    return _log(bars.open) - bars.log_close.shift(1)
 
 
 def intraday(bars: Bars) -> pd.DataFrame:
-    return bars.log_close - np.log(bars.open)
+    return bars.log_close - _log(bars.open)
 
 
 def day_range(bars: Bars) -> pd.DataFrame:
-    return np.log(bars.high / bars.low)
+    return _log(bars.high / bars.low)
 
 
 def mean_range(days: int) -> Feature:
@@ -100,7 +100,7 @@ def volume_shock(days: int) -> Feature:
     """Log volume against its own trailing mean."""
 
     def compute(bars: Bars) -> pd.DataFrame:
-        log_volume = np.log1p(bars.volume)
+        log_volume = _log(bars.volume + 1)
         return log_volume - _mean(log_volume, days)
 
     return compute
@@ -116,7 +116,7 @@ def illiquidity(days: int) -> Feature:
 
     def compute(bars: Bars) -> pd.DataFrame:
         traded = bars.close * bars.volume
-        return _less_mean(np.log(_mean(bars.returns.abs() / traded.where(traded > 0), days) + 1e-16))
+        return _less_mean(_log(_mean(bars.returns.abs() / traded.where(traded > 0), days) + 1e-16))
 
     return compute
 
@@ -127,7 +127,7 @@ def beta(days: int) -> Feature:
 
 
 def residual_volatility(days: int) -> Feature:
-    return lambda bars: np.log(_sd(_residual(bars, days), days) + 1e-6)
+    return lambda bars: _log(_sd(_residual(bars, days), days) + 1e-6)
 
 
 def residual_momentum(days: int, skip: int) -> Feature:
@@ -228,6 +228,10 @@ def compute_features(panel: Panel, out: np.ndarray) -> None:
         values = feature(bars).to_numpy(dtype=np.float64, copy=True)
         values[unobserved | ~np.isfinite(values)] = np.nan
         out[:, :, index] = values
+
+
+def _log(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(np.log(frame))
 
 
 def _enough(days: int) -> int:

@@ -20,7 +20,7 @@ MIN_COVERAGE = 0.8  # share of the window a stock must have been observed to get
 
 @dataclass(frozen=True)
 class DailyGraphs:
-    """Graphs of all days, ragged and memory-mapped: day d owns the edges indptr[g] .. indptr[g + 1], g = graph_of[d]."""
+    """Graphs of all days, ragged and memory-mapped: day d has graph g = graph_of[d], edges indptr[g]:indptr[g+1]."""
 
     graph_of: np.ndarray  # [D] int32, -1 before the first graph
     indptr: np.ndarray  # [G + 1] int64
@@ -34,6 +34,11 @@ class DailyGraphs:
             return self.edge_index[:, :0], self.edge_attr[:0]
         edges = slice(int(self.indptr[graph]), int(self.indptr[graph + 1]))
         return self.edge_index[:, edges], self.edge_attr[edges]
+
+    @property
+    def first_day(self) -> int:
+        """The first day that has a graph."""
+        return int(np.argmax(self.graph_of >= 0))
 
     @property
     def mean_degree(self) -> float:
@@ -65,7 +70,9 @@ def build_graphs(
     demeaned = returns - _row_mean(returns)
     same = np.stack([_same(sector), _same(industry)], axis=-1)
     graph_of = np.full(len(close), -1, dtype=np.int32)
-    indices, attributes, counts = [], [], []
+    indices: list[np.ndarray] = []
+    attributes: list[np.ndarray] = []
+    counts: list[int] = []
     for day in range(config.window, len(close), config.refresh_days):
         index, attr = _one_graph(returns, demeaned, same, day, config)
         if index.shape[1]:

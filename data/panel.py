@@ -187,3 +187,12 @@ def _refuse_absurd_prices(prices: dict[str, np.ndarray], dates: np.ndarray, code
             )
     if not np.isfinite(prices["close"]).any():
         raise DataError("close must hold values, but every one is null.")
+
+
+def count_days(path: Path) -> int:
+    """Trading days of a panel, without reading its prices.
+
+    Raises:
+        DataError: as `read_panel`, as far as dates and codes go.
+    """
+    return len(_axes(_open(path), path)[0])

@@ -16,7 +16,7 @@ from filelock import FileLock
 from data.config import CorrelationGraphConfig, DataConfig
 from data.errors import DataError
 from data.features import FEATURES, compute_features
-from data.graph import build_graphs
+from data.graph import DailyGraphs, build_graphs
 from data.labels import forward_returns
 from data.migrations import SCHEMA_VERSION
 from data.panel import Panel, panel_key, read_panel
@@ -70,7 +70,7 @@ def _build(panel_path: Path, key: str, folder: Path, config: DataConfig, say: Sa
     scratch.mkdir(parents=True)
     try:
         first_usable = _write_arrays(panel, scratch, config, say)
-        mean_degree = _write_graphs(panel, scratch, config, say)
+        graphs = _write_graphs(panel, scratch, config, say)
         meta = StoreMeta(
             schema_version=SCHEMA_VERSION,
             store_key=folder.name,
@@ -81,9 +81,9 @@ def _build(panel_path: Path, key: str, folder: Path, config: DataConfig, say: Sa
             features=list(FEATURES),
             horizons=list(config.horizons),
             delay=config.delay,
-            first_usable=first_usable,
+            first_usable=max(first_usable, graphs.first_day) if graphs else first_usable,
             holdout_from=str(whole.dates[len(panel.dates)]) if len(panel.dates) < len(whole.dates) else None,
-            mean_degree=mean_degree,
+            mean_degree=graphs.mean_degree if graphs else None,
         )
         (scratch / "meta.json").write_text(json.dumps(asdict(meta)))
         scratch.rename(folder)
@@ -94,9 +94,7 @@ def _build(panel_path: Path, key: str, folder: Path, config: DataConfig, say: Sa
 def _refuse_small(panel: Panel, config: DataConfig) -> None:
     num_days, num_stocks = panel.observed.shape
     if num_stocks < config.min_stocks:
-        raise DataError(
-            f"a panel needs at least {config.min_stocks} stocks to rank, but this one has {num_stocks}."
-        )
+        raise DataError(f"a panel needs at least {config.min_stocks} stocks to rank, but this one has {num_stocks}.")
     if num_days - config.splits.holdout_days <= config.window + config.purge:
         raise DataError(
             f"a panel needs more days than hold-out {config.splits.holdout_days} + window {config.window} + purge "
@@ -126,14 +124,14 @@ def _write_arrays(panel: Panel, folder: Path, config: DataConfig, say: Say) -> i
     return int(usable[0]) + config.window - 1
 
 
-def _write_graphs(panel: Panel, folder: Path, config: DataConfig, say: Say) -> float | None:
+def _write_graphs(panel: Panel, folder: Path, config: DataConfig, say: Say) -> DailyGraphs | None:
     if not isinstance(config.graph, CorrelationGraphConfig):
         return None
     say(f"building neighbour graphs every {config.graph.refresh_days} days")
     graphs = build_graphs(panel.prices["close"], panel.sector, panel.industry, config.graph)
     (folder / "graph").mkdir()
     graphs.save(folder / "graph")
-    return graphs.mean_degree
+    return graphs
 
 
 def _market(panel: Panel) -> dict[str, object]:

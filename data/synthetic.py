@@ -32,8 +32,8 @@ class SyntheticConfig(Frozen):
     num_days: int = Field(800, ge=60)
     num_sectors: int = Field(8, ge=1)
     seed: int = 7
-    spillover: float = Field(0.5, ge=0, description="next-day reaction to the leaders' faded moves")
-    momentum: float = Field(0.1, ge=0, description="next-day reaction to the stock's own faded moves")
+    spillover: float = Field(1.0, ge=0, description="next-day reaction to the leaders' faded moves")
+    momentum: float = Field(0.2, ge=0, description="next-day reaction to the stock's own faded moves")
     missing_share: float = Field(0.005, ge=0, lt=0.5, description="share of stock days without a row")
     start: str = "2018-01-01"
 

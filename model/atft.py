@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from model.config import ModelConfig
-from model.protocols import Sizes
+from model.protocols import Augment, Fusion, GraphEncoder, Head, Selection, SeriesNorm, Sizes, TemporalEncoder
 
 
 class Prediction(NamedTuple):
@@ -27,6 +27,15 @@ class Prediction(NamedTuple):
 
 class ATFT(nn.Module):
     """The network of a `ModelConfig`; every layer exists after construction."""
+
+    selection: Selection
+    projection: nn.Linear
+    norm: SeriesNorm
+    augment: Augment
+    temporal: TemporalEncoder
+    graph: GraphEncoder
+    fusion: Fusion
+    head: Head
 
     def __init__(self, config: ModelConfig, sizes: Sizes, seed: int) -> None:
         super().__init__()

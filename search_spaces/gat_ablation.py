@@ -73,7 +73,8 @@ SPACE = SearchSpace(
     sample=sample,
     arms={
         "no_gat": Arm(
-            "no graph attention", {"model.graph": NoGraphBlockConfig(), "model.fusion": IdentityFusionConfig()}
+            "no graph attention",
+            {"model.graph": NoGraphBlockConfig(), "model.fusion": IdentityFusionConfig()},
         ),
         "no_fan": Arm("slice statistics only", {"model.norm": SANConfig()}),
         "no_san": Arm("frequencies only", {"model.norm": FANConfig()}),

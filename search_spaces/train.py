@@ -11,7 +11,9 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(6, ge=1, description="epochs of full budget")
-    days_per_epoch: int = Field(400, ge=1, description="training days per epoch; fewer days of history make it one pass")
+    days_per_epoch: int = Field(
+        400, ge=1, description="training days per epoch; fewer days of history make it one pass"
+    )
     days_per_step: int = Field(16, ge=1, description="days whose mean loss makes one optimiser step")
     block_days: int = Field(4, ge=1, description="consecutive days per block; a step is made of distant blocks")
     learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
@@ -27,9 +29,7 @@ class TrainConfig(BaseModel):
     @model_validator(mode="after")
     def _blocks_fit_a_step(self) -> TrainConfig:
         if self.days_per_step % self.block_days:
-            raise ValueError(
-                f"block_days must divide days_per_step, got {self.block_days} and {self.days_per_step}"
-            )
+            raise ValueError(f"block_days must divide days_per_step, got {self.block_days} and {self.days_per_step}")
         if min(self.horizon_weights) < 0 or sum(self.horizon_weights) <= 0:
             raise ValueError(f"horizon_weights must be >= 0 and not all 0, got {self.horizon_weights}")
         return self

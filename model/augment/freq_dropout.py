@@ -1,6 +1,6 @@
 """FreqDropout: in training, a random band of each stock's window spectrum is removed; the mean (DC) is always kept.
 
-    y = x - Q (m * Q^T x),  m = 1 on the drawn band of frequencies, 0 elsewhere
+y = x - Q (m * Q^T x),  m = 1 on the drawn band of frequencies, 0 elsewhere
 """
 
 from __future__ import annotations

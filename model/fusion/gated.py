@@ -1,6 +1,6 @@
 """Gated fusion: a gate per channel decides how much of the neighbours' view is added to the own one.
 
-    f = h + sigmoid(W [h, g] + b) * g
+f = h + sigmoid(W [h, g] + b) * g
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """GATv2 (Brody, Alon & Yahav 2022) with a temperature on the attention logits and directed edge attributes.
 
-    e_ij = a^T LeakyReLU(W_l h_j + W_r h_i + W_e z_ij) / temperature,    g_i = sum_j softmax_j(e_ij) W_l h_j
+e_ij = a^T LeakyReLU(W_l h_j + W_r h_i + W_e z_ij) / temperature,    g_i = sum_j softmax_j(e_ij) W_l h_j
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Statistics first, figures second, one HTML file."""

@@ -1,0 +1,1 @@
+"""The studies, our own tables in the same database, and what is read back from them."""

@@ -1,0 +1,138 @@
+"""Opening a store: SQLite in WAL mode, or PostgreSQL through psycopg 3. An error is never answered in memory."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import optuna
+import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+
+from storage.errors import StorageError
+from storage.tables import create_tables
+
+BUSY_TIMEOUT_SECONDS = 60
+CONNECT_TIMEOUT_SECONDS = 5
+BACK_OFF_SECONDS = (0.2, 1.0, 5.0)
+Result = TypeVar("Result")
+
+
+def check_url(url: str) -> sa.URL:
+    """Parses and normalises a store's URL; `postgresql://` gets psycopg 3.
+
+    Raises:
+        StorageError: not a URL, not a kind we keep, or one that carries a password.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise StorageError(f"a store must be a database URL such as sqlite:///runs/sweeps.db, got {url!r}.") from error
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StorageError(
+            f"a store must be sqlite or postgresql, got {parsed.get_backend_name()!r} in "
+            f"{parsed.render_as_string(hide_password=True)}."
+        )
+    if parsed.password:
+        raise StorageError(
+            "a store's URL must not carry a password: it would show in process lists. Put it in ~/.pgpass "
+            "(PGPASSFILE) and leave it out of the URL."
+        )
+    if parsed.get_backend_name() == "sqlite" and not parsed.database:
+        raise StorageError("a store must outlive the process, but this SQLite URL names no file.")
+    return parsed.set(drivername="postgresql+psycopg") if parsed.get_backend_name() == "postgresql" else parsed
+
+
+def check_reachable(url: str) -> None:
+    """Proves that the store can be opened, without creating anything.
+
+    Raises:
+        StorageError: no such folder or server, or no permission.
+    """
+    parsed = check_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        _check_sqlite_file(Path(str(parsed.database)))
+        return
+    engine = sa.create_engine(parsed, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
+    try:
+        with engine.connect() as connection:
+            connection.execute(sa.text("SELECT 1"))
+    except sa.exc.SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        raise StorageError(
+            f"the store must be reachable, but {parsed.render_as_string(hide_password=True)} is not: {reason}"
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def open_storage(url: str) -> RDBStorage:
+    """Opens, creating where needed, the store with Optuna's tables and ours.
+
+    Raises:
+        StorageError: it cannot be opened.
+    """
+    parsed = check_url(url)
+    check_reachable(url)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    connect_args: dict[str, object] = {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+    if parsed.get_backend_name() == "sqlite":
+        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        _write_ahead(str(parsed.database))
+        connect_args = {"timeout": BUSY_TIMEOUT_SECONDS}
+    plain = parsed.render_as_string(hide_password=False)
+    storage = RDBStorage(plain, engine_kwargs={"connect_args": connect_args, "pool_pre_ping": True})
+    if parsed.get_backend_name() == "sqlite":
+        sa.event.listen(storage.engine, "connect", _relax_sync)
+    create_tables(storage.engine)
+    return storage
+
+
+def persistently(action: Callable[[], Result]) -> Result:
+    """Runs a write, again with back-off where the database is busy or away.
+
+    Raises:
+        StorageError: it stayed away.
+    """
+    for pause in BACK_OFF_SECONDS:
+        try:
+            return action()
+        except (sa.exc.OperationalError, StorageInternalError):
+            time.sleep(pause)
+    try:
+        return action()
+    except (sa.exc.OperationalError, StorageInternalError) as error:
+        raise StorageError(f"the store must take writes, but stayed away: {error}") from error
+
+
+def _check_sqlite_file(path: Path) -> None:
+    if path.is_dir():
+        raise StorageError(f"a SQLite store must be a file, but {path} is a folder.")
+    nearest = path.absolute()
+    while not nearest.exists():
+        nearest = nearest.parent
+    if nearest.is_file() and nearest != path.absolute():
+        raise StorageError(f"a store's folder must be a folder, but {nearest} is a file.")
+    if not path.exists():
+        return
+    try:
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA schema_version")
+        connection.close()
+    except sqlite3.DatabaseError as error:
+        raise StorageError(f"a SQLite store must be a database, but {path} is not: {error}") from error
+
+
+def _write_ahead(path: str) -> None:
+    """WAL lets readers (optuna-dashboard, reports) look on while the sweep writes; it stays set in the file."""
+    with sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _relax_sync(connection: sqlite3.Connection, _: object) -> None:
+    """With WAL, NORMAL loses nothing when the process dies, and costs no disk flush per write."""
+    connection.execute("PRAGMA synchronous=NORMAL")

@@ -1,0 +1,120 @@
+"""A lease on a study: one driver writes its trials; a second one is refused while the first one lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import uuid
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Row
+
+from storage.errors import StorageError
+from storage.tables import leases
+
+LIFETIME_SECONDS = 90.0
+RENEW_SECONDS = 10.0
+
+
+class Lease:
+    """Held from construction to `release`; `renew` is called now and then in between."""
+
+    def __init__(self, engine: sa.Engine, study: str) -> None:
+        """Takes the lease, over a dead owner's where there is one.
+
+        Raises:
+            StorageError: a living driver holds it.
+        """
+        self.engine, self.study = engine, study
+        self.owner = uuid.uuid4().hex
+        self._renewed = time.time()
+        holder = self._holder()
+        if holder is not None and _lives(holder):
+            raise _held(holder)
+        if not self._take(holder):
+            raise _held(self._holder())
+
+    def _holder(self) -> Row | None:
+        with self.engine.connect() as connection:
+            return connection.execute(sa.select(leases).where(leases.c.study == self.study)).first()
+
+    def _take(self, dead: Row | None) -> bool:
+        """Inserts the row, or replaces exactly the dead owner's; false where another driver was faster."""
+        with self.engine.begin() as connection:
+            if dead is not None:
+                theirs = (leases.c.study == self.study) & (leases.c.owner == dead.owner)
+                return connection.execute(leases.update().where(theirs).values(**self._row())).rowcount == 1
+            try:
+                connection.execute(leases.insert().values(**self._row()))
+            except sa.exc.IntegrityError:
+                return False
+            return True
+
+    def _row(self) -> dict[str, object]:
+        now = time.time()
+        return {
+            "study": self.study,
+            "owner": self.owner,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": _process_start(os.getpid()) or 0.0,
+            "taken": now,
+            "expires": now + LIFETIME_SECONDS,
+        }
+
+    def renew(self) -> None:
+        """Prolongs the lease, at most every `RENEW_SECONDS`.
+
+        Raises:
+            StorageError: it was lost to another driver, which took us for dead.
+        """
+        now = time.time()
+        if now - self._renewed < RENEW_SECONDS:
+            return
+        mine = (leases.c.study == self.study) & (leases.c.owner == self.owner)
+        with self.engine.begin() as connection:
+            done = connection.execute(leases.update().where(mine).values(expires=now + LIFETIME_SECONDS))
+        if done.rowcount == 0:
+            raise StorageError(f"the lease on study {self.study!r} was taken over by another driver; this one stops.")
+        self._renewed = now
+
+    def release(self) -> None:
+        """Gives the lease back; harmless when it is not ours any more."""
+        mine = (leases.c.study == self.study) & (leases.c.owner == self.owner)
+        with self.engine.begin() as connection:
+            connection.execute(leases.delete().where(mine))
+
+
+def _held(holder: Row | None) -> StorageError:
+    if holder is None:
+        return StorageError("another driver took and released the study just now. Start again.")
+    age = (time.time() - holder.taken) / 60
+    return StorageError(
+        f"one driver at a time may run a study, but process {holder.pid} on {holder.host} has been running "
+        f"{holder.study!r} for {age:.0f} min. Wait for it, stop it, or use another --name."
+    )
+
+
+def _lives(holder: Row) -> bool:
+    """On this host the process itself is looked at; elsewhere the lease's expiry decides."""
+    if holder.host == socket.gethostname():
+        started = _process_start(holder.pid)
+        return started is not None and started == holder.started
+    return bool(holder.expires > time.time())
+
+
+def _process_start(pid: int) -> float | None:
+    """Clock ticks between boot and the process's start; None where it is dead or a zombie, 0 where not knowable."""
+    if not Path("/proc/self/stat").exists():
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            return None
+        return 0.0
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else float(fields[19])

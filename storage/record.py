@@ -1,0 +1,105 @@
+"""TrialRecord: one trial as it is read back, joined from Optuna's tables and ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+import pandas as pd
+import sqlalchemy as sa
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
+
+from storage.errors import StorageError
+from storage.tables import epochs
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """What a report or a command knows of a trial."""
+
+    number: int
+    state: str  # COMPLETE, PRUNED, FAIL, RUNNING, WAITING
+    value: float | None
+    params: dict[str, Any]
+    attributes: dict[str, Any]
+    curve: tuple[dict[str, Any], ...]  # every EpochResult, in order
+
+    @property
+    def arm(self) -> str | None:
+        return self.attributes.get("arm")
+
+    @property
+    def seed(self) -> int | None:
+        return self.attributes.get("seed")
+
+    @property
+    def fold(self) -> str | None:
+        return self.attributes.get("fold")
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        return self.attributes.get("config")
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not COMPLETE: 'asha', 'diverged', 'crash', ..."""
+        return self.attributes.get("reason")
+
+
+def read_records(storage: RDBStorage, study_name: str) -> list[TrialRecord]:
+    """All trials of a study, by number.
+
+    Raises:
+        StorageError: no such study; names those that exist.
+    """
+    study = load_study(storage, study_name)
+    curves = read_curves(storage.engine, study_name)
+    return [_record(trial, curves.get(trial.number, ())) for trial in study.get_trials(deepcopy=False)]
+
+
+def load_study(storage: RDBStorage, study_name: str) -> optuna.Study:
+    """The study of that name, for reading.
+
+    Raises:
+        StorageError: no such study; names those that exist.
+    """
+    names = [study.study_name for study in storage.get_all_studies()]
+    if study_name not in names:
+        raise StorageError(f"a study must be one of: {', '.join(sorted(names)) or '(none yet)'}; got {study_name!r}.")
+    return optuna.load_study(study_name=study_name, storage=storage)
+
+
+def read_curves(engine: sa.Engine, study_name: str) -> dict[int, tuple[dict[str, Any], ...]]:
+    """Trial number -> its EpochResults in order, as our table holds them."""
+    query = sa.select(epochs.c.number, epochs.c.result).where(epochs.c.study == study_name)
+    curves: dict[int, list[dict[str, Any]]] = {}
+    with engine.connect() as connection:
+        for number, result in connection.execute(query.order_by(epochs.c.number, epochs.c.epoch)):
+            curves.setdefault(number, []).append(result)
+    return {number: tuple(results) for number, results in curves.items()}
+
+
+def to_frame(records: list[TrialRecord]) -> pd.DataFrame:
+    """One row per trial: number, state, value, reason, epochs, arm, seed, fold and the sampled parameters."""
+    rows = [
+        {
+            "number": r.number,
+            "state": r.state,
+            "value": r.value,
+            "reason": r.reason,
+            "epochs": len(r.curve),
+            "arm": r.arm,
+            "seed": r.seed,
+            "fold": r.fold,
+            **{f"params_{name}": value for name, value in r.params.items()},
+        }
+        for r in records
+    ]
+    return pd.DataFrame(rows)
+
+
+def _record(trial: FrozenTrial, curve: tuple[dict[str, Any], ...]) -> TrialRecord:
+    value = trial.values[0] if trial.values else None
+    return TrialRecord(trial.number, trial.state.name, value, trial.params, trial.user_attrs, curve)

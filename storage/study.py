@@ -1,0 +1,136 @@
+"""Writing a study: asked, attributed, every result recorded, told last. Recording is exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from storage.database import persistently
+from storage.errors import StorageError
+from storage.record import read_curves
+from storage.tables import epochs, events
+
+DEFINITION = "definition"
+UNFINISHED = (TrialState.RUNNING, TrialState.WAITING)
+
+
+class StudyStore:
+    """One study of one store, as its driver writes it."""
+
+    def __init__(self, storage: RDBStorage, name: str, sampler: optuna.samplers.BaseSampler | None = None) -> None:
+        self.storage, self.name = storage, name
+        self.study = optuna.create_study(
+            storage=storage, study_name=name, direction="maximize", load_if_exists=True, sampler=sampler
+        )
+
+    def define(self, definition: Mapping[str, Any]) -> None:
+        """Writes what the study is about at its start; later it must be the same.
+
+        Raises:
+            StorageError: it changed; names what, from what, to what.
+        """
+        known = self.study.user_attrs.get(DEFINITION)
+        if known is None:
+            self.study.set_user_attr(DEFINITION, dict(definition))
+            return
+        changed = [f"{k}: {known.get(k)} -> {v}" for k, v in definition.items() if known.get(k) != v]
+        if changed:
+            raise StorageError(
+                f"a study keeps its definition, but for {self.name!r} these changed: {'; '.join(changed)}. "
+                f"Use another --name, or another --runs folder."
+            )
+
+    def requeue_unfinished(self) -> list[int]:
+        """Puts every trial that no driver runs any more back to WAITING: same number, same parameters.
+
+        To be called by the lease holder alone. Curves that our table knows are copied to Optuna's where missing.
+        """
+        curves = read_curves(self.storage.engine, self.name)
+        numbers = []
+        for trial in self._trials(TrialState.RUNNING):
+            for result in curves.get(trial.number, ()):
+                if result["epoch"] not in trial.intermediate_values:
+                    self._copy_step(trial._trial_id, result["epoch"], result["value"])
+            self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+            numbers.append(trial.number)
+        return numbers
+
+    def ask(self, cell: Mapping[str, Any] | None = None) -> optuna.Trial:
+        """The next waiting trial, or a new one; `cell` fixes the parameters of a new one."""
+        if cell is not None and not self._trials(TrialState.WAITING):
+            persistently(lambda: self.study.enqueue_trial(dict(cell)))
+        return persistently(self.study.ask)
+
+    def known_epochs(self, number: int) -> tuple[dict[str, Any], ...]:
+        """The EpochResults that are recorded for a trial."""
+        return read_curves(self.storage.engine, self.name).get(number, ())
+
+    def set_attributes(self, trial_id: int, attributes: Mapping[str, Any]) -> None:
+        for key, value in attributes.items():
+            persistently(partial(self.storage.set_trial_user_attr, trial_id, key, value))
+
+    def record_epoch(self, trial_id: int, number: int, result: Mapping[str, Any]) -> bool:
+        """Writes one epoch to our table, then its copy to Optuna's; false where it was there already."""
+        row = {
+            "study": self.name,
+            "number": number,
+            "epoch": result["epoch"],
+            "value": result["value"],
+            "best_so_far": result["best_so_far"],
+            "seconds": result["seconds"],
+            "result": dict(result),
+        }
+        is_new = persistently(lambda: self._insert_epoch(row))
+        if is_new:
+            persistently(lambda: self._copy_step(trial_id, result["epoch"], result["value"]))
+        return is_new
+
+    def tell(self, number: int, state: TrialState, value: float | None = None) -> None:
+        """Ends a trial: the last write. One that is ended already stays as it is."""
+        try:
+            persistently(lambda: self.study.tell(number, values=value, state=state))
+        except UpdateFinishedTrialError:
+            return
+
+    def note(self, kind: str, message: str, number: int | None = None) -> None:
+        """Appends an event."""
+        row = {"study": self.name, "number": number, "kind": kind, "message": message}
+        persistently(lambda: self._insert(events, row))
+
+    def counts(self) -> dict[str, int]:
+        """Trials by state's name."""
+        counts = {state.name: 0 for state in TrialState}
+        for trial in self.study.get_trials(deepcopy=False):
+            counts[trial.state.name] += 1
+        return counts
+
+    @property
+    def num_finished(self) -> int:
+        return sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
+
+    def _trials(self, *states: TrialState) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=states)
+
+    def _insert_epoch(self, row: Mapping[str, Any]) -> bool:
+        try:
+            self._insert(epochs, row)
+        except sa.exc.IntegrityError:
+            return False
+        return True
+
+    def _insert(self, table: sa.Table, row: Mapping[str, Any]) -> None:
+        with self.storage.engine.begin() as connection:
+            connection.execute(table.insert().values(**row))
+
+    def _copy_step(self, trial_id: int, epoch: int, value: float) -> None:
+        try:
+            self.storage.set_trial_intermediate_value(trial_id, epoch, value)
+        except UpdateFinishedTrialError:
+            return

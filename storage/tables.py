@@ -1,0 +1,78 @@
+"""Our own tables, beside Optuna's in the same database: epochs, events, leases. Versioned from the first day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import sqlalchemy as sa
+
+from storage.errors import StorageError
+
+SCHEMA_VERSION = 1
+metadata = sa.MetaData()
+
+schema = sa.Table("sweep_schema", metadata, sa.Column("version", sa.Integer, primary_key=True))
+
+epochs = sa.Table(
+    "sweep_epochs",
+    metadata,
+    sa.Column("study", sa.String(200), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("value", sa.Float, nullable=False),
+    sa.Column("best_so_far", sa.Float, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("result", sa.JSON, nullable=False),  # the whole EpochResult, daily RankIC included
+)
+
+events = sa.Table(
+    "sweep_events",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("study", sa.String(200), nullable=False, index=True),
+    sa.Column("number", sa.Integer, nullable=True),
+    sa.Column("time", sa.DateTime(timezone=True), server_default=sa.func.now()),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+)
+
+leases = sa.Table(
+    "sweep_leases",
+    metadata,
+    sa.Column("study", sa.String(200), primary_key=True),
+    sa.Column("owner", sa.String(200), nullable=False),
+    sa.Column("host", sa.String(200), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("started", sa.Float, nullable=False),  # the owner process's start, so that a recycled pid is no owner
+    sa.Column("taken", sa.Float, nullable=False),  # seconds since the epoch, as the next
+    sa.Column("expires", sa.Float, nullable=False),
+)
+
+Step = Callable[[sa.Connection], None]
+STEPS: dict[int, Step] = {}  # version it starts from -> what makes the tables one higher
+
+
+def create_tables(engine: sa.Engine, steps: Mapping[int, Step] | None = None, target: int = SCHEMA_VERSION) -> None:
+    """Creates the tables, or migrates those of an older version within one transaction.
+
+    Raises:
+        StorageError: the tables are newer than this program, or a step is missing.
+    """
+    steps = STEPS if steps is None else steps
+    with engine.begin() as connection:
+        is_new = not sa.inspect(connection).has_table(schema.name)
+        metadata.create_all(connection)
+        if is_new:
+            connection.execute(schema.insert().values(version=target))
+            return
+        version = connection.execute(sa.select(schema.c.version)).scalar_one()
+        if version > target:
+            raise StorageError(
+                f"the store must be of version {target} or older, but is of {version}, made by a newer program. "
+                f"Update this one, or use another store."
+            )
+        for step in range(version, target):
+            if step not in steps:
+                raise StorageError(f"no migration leads from version {step} of the store's tables.")
+            steps[step](connection)
+            connection.execute(schema.update().values(version=step + 1))

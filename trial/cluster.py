@@ -1,0 +1,108 @@
+"""Ray, started on this machine or joined by address, and what can be placed on it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import ray
+
+from trial.settings import ALLOCATOR_ENVIRONMENT, RAY_ENVIRONMENT, Settings
+
+CONNECT_SECONDS = 3.0
+
+
+class ClusterError(ValueError):
+    """Says the law, the offence and the way out; shown to the user as it stands."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial takes."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    @property
+    def device(self) -> str:
+        return "cuda" if self.gpus > 0 else "cpu"
+
+
+def check_cluster(address: str | None, resources: Resources) -> None:
+    """Refuses, before anything starts, an address that does not answer and a trial this machine can never place.
+
+    Raises:
+        ClusterError: see above.
+    """
+    if address is None:
+        cpus = os.cpu_count() or 1
+        if resources.cpus > cpus:
+            raise ClusterError(
+                f"a trial must fit the machine, but --cpus-per-trial {resources.cpus:g} exceeds its {cpus} CPUs."
+            )
+        return
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise ClusterError(f"a cluster's address must be HOST:PORT or 'auto', got {address!r}.")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ClusterError(
+            f"the cluster must be reachable, but nothing answers at {address} ({error}). Is the head node up?"
+        ) from error
+
+
+@contextmanager
+def cluster(address: str | None, resources: Resources, settings: Settings) -> Iterator[None]:
+    """Ray for the time of a sweep; one that was running before is left running.
+
+    Raises:
+        ClusterError: it cannot be joined, or can never place one trial.
+    """
+    os.environ.update(RAY_ENVIRONMENT)
+    started_here = not ray.is_initialized()
+    if started_here:
+        _start(address, settings)
+    try:
+        _refuse_unplaceable(resources)
+        yield
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+def _start(address: str | None, settings: Settings) -> None:
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    common: dict[str, object] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "runtime_env": {"env_vars": ALLOCATOR_ENVIRONMENT | RAY_ENVIRONMENT},
+    }
+    if address is not None:
+        try:
+            ray.init(address=address, **common)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ClusterError(f"the cluster at {address} cannot be joined: {error}") from error
+        return
+    ray.init(
+        num_cpus=os.cpu_count(),
+        include_dashboard=False,
+        object_store_memory=settings.object_store_mib * 2**20,
+        **common,
+    )
+
+
+def _refuse_unplaceable(resources: Resources) -> None:
+    total = ray.cluster_resources()
+    for name, wanted in (("CPU", resources.cpus), ("GPU", resources.gpus)):
+        if wanted > total.get(name, 0.0):
+            raise ClusterError(
+                f"a trial must fit the cluster, but asks for {wanted:g} {name} where there are "
+                f"{total.get(name, 0.0):g}. Lower --{name.lower()}s-per-trial."
+            )

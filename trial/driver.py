@@ -1,0 +1,112 @@
+"""One stage of a sweep on Ray Tune: searcher, scheduler and recorder around one study."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from storage.lease import Lease
+from storage.record import read_curves
+from storage.study import StudyStore
+from trial.cluster import Resources
+from trial.live import Display
+from trial.order import Flight
+from trial.plan import Plan
+from trial.recorder import StudyRecorder
+from trial.scheduler import StudyASHA
+from trial.searcher import StudySearcher
+from trial.stop import StopRequest
+from trial.worker import SweepTrial
+
+
+@dataclass(frozen=True)
+class Early:
+    """Settings of ASHA; absent in confirm, where it would be biased against slow starters."""
+
+    epochs: int
+    grace: int
+    reduction_factor: int
+
+
+def run_stage(
+    study: StudyStore,
+    plan: Plan,
+    lease: Lease,
+    early: Early | None,
+    resources: Resources,
+    stop: StopRequest,
+    display: Display,
+    runs: Path,
+    worker: type[tune.Trainable] = SweepTrial,
+) -> None:
+    """Runs until the plan's target of finished trials is reached or `stop` asks; leaves nothing RUNNING.
+
+    Raises:
+        StorageError: the store stayed away, or the lease was lost.
+    """
+    flights: dict[str, Flight] = {}
+    missing = plan.target - study.num_finished
+    if missing <= 0:
+        return
+
+    def tick() -> None:
+        lease.renew()
+        display.tick(study, flights)
+
+    recorder = StudyRecorder(study, flights, lambda: display.change(study, flights), tick)
+    scheduler = _scheduler(study, flights, early)
+    try:
+        _tuner(study, StudySearcher(plan, flights), scheduler, recorder, resources, stop, runs, missing, worker).fit()
+    finally:
+        recorder.release_all()
+        shutil.rmtree(_ray_folder(runs), ignore_errors=True)
+
+
+def _scheduler(study: StudyStore, flights: dict[str, Flight], early: Early | None) -> TrialScheduler:
+    if early is None:
+        return FIFOScheduler()
+    finished = {trial.number for trial in study.study.get_trials(deepcopy=False) if trial.state.is_finished()}
+    curves = read_curves(study.storage.engine, study.name)
+    past = {number: curve for number, curve in curves.items() if number in finished}
+    return StudyASHA(flights, past, early.epochs, early.grace, early.reduction_factor)
+
+
+def _tuner(
+    study: StudyStore,
+    searcher: StudySearcher,
+    scheduler: TrialScheduler,
+    recorder: StudyRecorder,
+    resources: Resources,
+    stop: StopRequest,
+    runs: Path,
+    num_trials: int,
+    worker: type[tune.Trainable],
+) -> tune.Tuner:
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what goes wrong is in the study, with its reason
+    placed: Any = tune.with_resources(worker, {"cpu": resources.cpus, "gpu": resources.gpus})
+    return tune.Tuner(
+        placed,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher, scheduler=scheduler, num_samples=num_trials, reuse_actors=True
+        ),
+        run_config=tune.RunConfig(
+            name=study.name,
+            storage_path=str(_ray_folder(runs)),
+            callbacks=[recorder],
+            stop=stop,
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=0),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        ),
+    )
+
+
+def _ray_folder(runs: Path) -> Path:
+    """Ray's own bookkeeping, which nothing reads: starting again is resuming."""
+    return runs / ".ray"

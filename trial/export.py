@@ -1,0 +1,43 @@
+"""The best COMPLETE search trial's whole configuration, as YAML that `TrialConfig` reads back to an equal value."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from optuna.storages import RDBStorage
+
+from search_spaces.config import TrialConfig, validated
+from storage.record import TrialRecord, read_records
+
+
+def best_record(storage: RDBStorage, study: str) -> TrialRecord | None:
+    """The COMPLETE trial of the largest value, the earlier of equals; None where there is none."""
+    complete = [r for r in read_records(storage, study) if r.state == "COMPLETE" and r.value is not None]
+    return max(complete, key=lambda r: (r.value, -r.number)) if complete else None
+
+
+def export_best(storage: RDBStorage, study: str, path: Path) -> TrialRecord | None:
+    """Writes the best trial's configuration atomically; removes an older file where no trial is COMPLETE."""
+    best = best_record(storage, study)
+    if best is None:
+        path.unlink(missing_ok=True)
+        return None
+    config = validated(best.config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(f".{os.getpid()}.tmp")
+    scratch.write_text(_header(study, best) + config.to_yaml())
+    os.replace(scratch, path)
+    return best
+
+
+def read_config(path: Path) -> TrialConfig:
+    """Reads what `export_best` wrote."""
+    return TrialConfig.from_yaml(path.read_text())
+
+
+def _header(study: str, best: TrialRecord) -> str:
+    return (
+        f"# best COMPLETE trial of study {study}: number {best.number}, weighted RankIC {best.value:+.6f}\n"
+        f"# on the search fold, chosen among many: expect less on days that no trial has seen.\n"
+    )

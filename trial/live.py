@@ -1,0 +1,131 @@
+"""What a person sees while a stage runs: a live table on a terminal, plain lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from storage.study import StudyStore
+from trial.order import Flight
+
+REFRESH_SECONDS = 1.0
+LISTED_TRIALS = 12
+COLOURS = {"COMPLETE": "green", "PRUNED": "yellow", "FAIL": "red", "RUNNING": "cyan", "WAITING": "dim"}
+
+
+class Display:
+    """One stage's progress. Use as a context manager around the run."""
+
+    def __init__(self, console: Console, stage: str, target: int, finished_before: int, epochs: int) -> None:
+        self.console, self.stage, self.target, self.epochs = console, stage, target, epochs
+        self._before, self._started, self._drawn = finished_before, time.monotonic(), 0.0
+        self._told: set[int] = set()
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> Display:
+        if self._live:
+            self._live.start()
+        else:
+            self.console.print(f"{self.stage}: {self._before} of {self.target} trials finished, starting")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def change(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:
+        """A result or an outcome was recorded."""
+        if self._live:
+            self._draw(study, flights)
+        else:
+            self._tell_finished(study)
+
+    def tick(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:
+        """Time has passed."""
+        if self._live and time.monotonic() - self._drawn > REFRESH_SECONDS:
+            self._draw(study, flights)
+
+    def _tell_finished(self, study: StudyStore) -> None:
+        trials = study.study.get_trials(deepcopy=False)
+        finished = [trial for trial in trials if trial.state.is_finished()]
+        if not self._told and len(finished) - self._before > 0:
+            self._told = {t.number for t in finished[: self._before]}
+        for trial in finished:
+            if trial.number not in self._told and trial.user_attrs.get("reason"):
+                self._told.add(trial.number)
+                self.console.print(
+                    f"{self.stage}: {len(finished)}/{self.target} {_line(trial)}, {self._times(len(finished))}"
+                )
+
+    def _draw(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:
+        assert self._live is not None
+        self._drawn = time.monotonic()
+        trials = study.study.get_trials(deepcopy=False)
+        finished = sum(trial.state.is_finished() for trial in trials)
+        epochs = {flight.order.number: len(flight.results) for flight in flights.values()}
+        table = Table(title=f"{study.name}: {finished} of {self.target} trials", title_justify="left")
+        for heading in ("trial", "state", "epoch", "RankIC", "reason", "what"):
+            table.add_column(heading, justify="right" if heading in ("trial", "epoch", "RankIC") else "left")
+        for trial in trials[-LISTED_TRIALS:]:
+            table.add_row(*self._row(trial, epochs.get(trial.number)))
+        self._live.update(Group(table, Text(f"{_best(trials)}   {self._times(finished)}")), refresh=True)
+
+    def _row(self, trial: FrozenTrial, running_epochs: int | None) -> tuple[str | Text, ...]:
+        steps = trial.intermediate_values
+        done = running_epochs if running_epochs is not None else len(steps)
+        last = f"{steps[max(steps)]:+.4f}" if steps else ""
+        state = Text(trial.state.name, style=COLOURS.get(trial.state.name, ""))
+        return (
+            str(trial.number),
+            state,
+            f"{done}/{self.epochs}",
+            last,
+            Text(trial.user_attrs.get("reason", "")),
+            Text(_what(trial)),
+        )
+
+    def _times(self, finished: int) -> str:
+        elapsed = time.monotonic() - self._started
+        done_here = finished - self._before
+        text = f"elapsed {_clock(elapsed)}"
+        if done_here > 0 and finished < self.target:
+            text += f", left about {_clock(elapsed / done_here * (self.target - finished))}"
+        return text
+
+
+def _best(trials: list[FrozenTrial]) -> str:
+    complete = [t for t in trials if t.state == TrialState.COMPLETE and t.values]
+    if not complete:
+        return "no COMPLETE trial yet"
+    best = max(complete, key=lambda t: t.values[0])
+    return f"best {best.values[0]:+.4f} (trial {best.number})"
+
+
+def _line(trial: FrozenTrial) -> str:
+    value = f" RankIC {trial.values[0]:+.4f}" if trial.values and trial.state == TrialState.COMPLETE else ""
+    reason = trial.user_attrs.get("reason", "")
+    why = f" ({reason})" if reason and reason != "complete" else ""
+    return f"trial {trial.number} {trial.state.name}{why}{value} [{_what(trial)}]"
+
+
+def _what(trial: FrozenTrial) -> str:
+    """The parameters in a line: switches by name where on, numbers as name=value."""
+    parts = []
+    for name, value in trial.params.items():
+        if isinstance(value, bool):
+            parts.append(name if value else f"no {name}")
+        else:
+            parts.append(f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}")
+    return " ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,26 @@
+"""predictions.parquet: what a finished trial said of every stock and day of its fold, and what came."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.store import MarketStore
+from trial.evaluate import Scores
+
+
+def write_predictions(path: Path, scores: Scores, store: MarketStore) -> None:
+    """Long table: date, code, score_<h>d, return_<h>d per horizon; rows with any known label; atomic."""
+    day, stock = np.nonzero(scores.mask.any(axis=2))
+    columns: dict[str, np.ndarray] = {"date": store.dates[scores.days][day], "code": store.codes[stock]}
+    for k, horizon in enumerate(store.meta.horizons):
+        columns[f"score_{horizon}d"] = scores.score[day, stock, k]
+        known = scores.mask[day, stock, k]
+        columns[f"return_{horizon}d"] = np.where(known, scores.label[day, stock, k], np.nan).astype(np.float32)
+    scratch = path.with_suffix(f".{os.getpid()}.tmp")
+    pq.write_table(pa.table(columns), scratch, compression="zstd")
+    os.replace(scratch, path)

@@ -1,0 +1,88 @@
+"""TrainState: everything a checkpoint holds. A run that is saved and loaded goes on bit for bit."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from data.store import MarketStore
+from model.atft import ATFT
+from model.protocols import Sizes
+from search_spaces.config import TrialConfig
+from trial.evaluate import EpochResult, Scores
+
+
+@dataclass
+class TrainState:
+    """Model, averaged weights, optimiser, position, and every result so far.
+
+    `scores` are the last evaluation's predictions; they are not part of a checkpoint.
+    """
+
+    model: ATFT
+    average: dict[str, torch.Tensor]
+    optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    step: int = 0
+    results: list[EpochResult] = field(default_factory=list)
+    scores: Scores | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+
+def new_state(config: TrialConfig, store: MarketStore, device: torch.device) -> TrainState:
+    """A fresh state of `config` on `store`'s schema; seeds torch's generator for dropout and augmentation."""
+    torch.manual_seed(config.seed)
+    edge_attributes = store.graphs.edge_attr.shape[1] if store.graphs else 0
+    sizes = Sizes(
+        features=len(store.meta.features),
+        hidden=config.model.hidden,
+        window=config.data.window,
+        edge_attributes=edge_attributes,
+        horizons=len(config.data.horizons),
+    )
+    model = ATFT(config.model, sizes, config.seed).to(device)
+    optimizer = torch.optim.AdamW(_groups(model, config.train.weight_decay), lr=config.train.learning_rate)
+    average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    return TrainState(model, average, optimizer)
+
+
+def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Matrices decay; biases, norms and other vectors do not."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def save_state(state: TrainState, path: Path) -> None:
+    """Writes the checkpoint atomically: a killed process leaves the previous one."""
+    content = {
+        "model": state.model.state_dict(),
+        "average": state.average,
+        "optimizer": state.optimizer.state_dict(),
+        "epoch": state.epoch,
+        "step": state.step,
+        "results": [result.to_dict() for result in state.results],
+        "torch_rng": torch.get_rng_state(),
+    }
+    scratch = path.with_suffix(f".{os.getpid()}.tmp")
+    torch.save(content, scratch)
+    os.replace(scratch, path)
+
+
+def load_state(state: TrainState, path: Path) -> TrainState:
+    """Fills a fresh state from a checkpoint; reads tensors and plain values alone, never code."""
+    content = torch.load(path, map_location=state.device, weights_only=True)
+    state.model.load_state_dict(content["model"])
+    state.average = content["average"]
+    state.optimizer.load_state_dict(content["optimizer"])
+    state.epoch, state.step = content["epoch"], content["step"]
+    state.results = [EpochResult.from_dict(result) for result in content["results"]]
+    torch.set_rng_state(content["torch_rng"].cpu())
+    return state

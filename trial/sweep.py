@@ -1,0 +1,205 @@
+"""`python -m trial.sweep NAME`: the main job, from a panel to studies, report and best configuration."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from data.errors import DataError
+from search_spaces import SPACES
+from search_spaces.errors import SpaceError
+from storage.database import check_url
+from storage.errors import StorageError
+from trial.cluster import ClusterError, Resources
+from trial.duration import parse_duration
+from trial.run import Prepared, SweepOutcome, SweepRequest, prepare_sweep, run_sweep
+
+BAD_INPUT, NO_RESULT, INTERRUPTED = 2, 1, 130
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+class StageName(StrEnum):
+    search = "search"
+    confirm = "confirm"
+    both = "both"
+
+
+@app.command()
+def sweep(
+    name: Annotated[str | None, typer.Argument(help="Search space; --list shows them.", show_default=False)] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parquet file or folder: date, code, open, high, low, close, volume, sector[, industry]. "
+            "Without it, a synthetic market that is generated once.",
+            show_default=False,
+        ),
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder of everything that a sweep writes.")] = Path("runs"),
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Database of the studies. [default: sqlite:///<runs>/sweeps.db]", show_default=False),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option("--name", help="Name of the study. [default: the space's]", show_default=False),
+    ] = None,
+    stage: Annotated[StageName, typer.Option(help="Search, confirm the arms, or both in turn.")] = StageName.both,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Finished search trials to reach. [default: the space's]", show_default=False),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Epochs of a full trial. [default: the space's]", show_default=False),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Seeds per confirm arm and fold. [default: the space's]", show_default=False),
+    ] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(help="Stop cleanly after this long: 90s, 30m, 2h, 1d. [default: no limit]", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sampler and of the search trials.")] = 0,
+    cpus_per_trial: Annotated[float, typer.Option(min=0.01, help="CPUs that one trial takes.")] = 1.0,
+    gpus_per_trial: Annotated[float, typer.Option(min=0.0, help="GPUs, or a fraction, that one trial takes.")] = 0.0,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="HOST:PORT of a running Ray cluster, or 'auto'. [default: start Ray here]",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, train nothing.")] = False,
+    list_spaces: Annotated[bool, typer.Option("--list", help="Show the search spaces and leave.")] = False,
+) -> None:
+    """Search a space with TPE and ASHA, confirm its ablation arms on later days, write the report and the best config.
+
+    The same command again goes on where the last one stopped.
+    """
+    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False)
+    if list_spaces:
+        _print_spaces(console)
+        return
+    try:
+        if name is None:
+            raise SpaceError(f"a sweep needs the name of a space: {', '.join(SPACES)}. See --list and --help.")
+        request = SweepRequest(
+            space=name,
+            panel=data,
+            runs=runs,
+            storage=storage,
+            name=study,
+            stages=("search", "confirm") if stage is StageName.both else (stage.value,),
+            trials=trials,
+            epochs=epochs,
+            seeds=seeds,
+            time_budget_seconds=parse_duration(time_budget) if time_budget else None,
+            seed=seed,
+            resources=Resources(cpus_per_trial, gpus_per_trial),
+            address=address,
+        )
+        if dry_run:
+            _print_plan(prepare_sweep(request, console), console)
+            return
+        outcome = run_sweep(request, console)
+    except (SpaceError, DataError, StorageError, ClusterError) as error:
+        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"error: {error}")
+        raise typer.Exit(BAD_INPUT) from None
+    _print_outcome(outcome, console)
+    raise typer.Exit(_status(outcome))
+
+
+def _status(outcome: SweepOutcome) -> int:
+    if outcome.stopped and outcome.stopped.startswith("interrupted"):
+        return INTERRUPTED
+    return 0 if outcome.stopped or any(c["COMPLETE"] for c in outcome.counts.values()) else NO_RESULT
+
+
+def _print_spaces(console: Console) -> None:
+    table = Table(box=None)
+    for heading in ("space", "trials", "epochs", "seeds", "arms", "what"):
+        table.add_column(heading)
+    for space in SPACES.values():
+        budget = space.budget
+        table.add_row(
+            space.name,
+            str(budget.trials),
+            str(budget.epochs),
+            str(budget.seeds),
+            str(len(space.arms)),
+            space.summary,
+        )
+    console.print(table)
+
+
+def _print_plan(prepared: Prepared, console: Console) -> None:
+    """What the sweep would do, by date and number."""
+    market, dates = prepared.market.meta, prepared.market.meta.dates
+    console.print(
+        f"market     {prepared.panel}: {len(market.codes)} stocks, {len(dates)} days to {dates[-1]}, "
+        f"{len(market.features)} features, hold-out from {market.holdout_from or '(none)'} not prepared"
+    )
+    if market.mean_degree is not None:
+        console.print(f"graph      {market.mean_degree:.1f} neighbours per stock")
+    table = Table(box=None)
+    for heading in ("fold", "train", "days", "scored", "days "):
+        table.add_column(heading, justify="right" if heading.startswith("days") else "left")
+    for fold in prepared.splits.folds:
+        table.add_row(
+            fold.name,
+            f"{dates[fold.train[0]]} .. {dates[fold.train[-1]]}",
+            str(len(fold.train)),
+            f"{dates[fold.score[0]]} .. {dates[fold.score[-1]]}",
+            str(len(fold.score)),
+        )
+    console.print(table)
+    epochs, early = prepared.base.train.epochs, prepared.early
+    stages = prepared.request.stages
+    if "search" in stages:
+        rungs = f"ASHA from epoch {early.grace}" if early and early.grace < epochs else "no early stopping"
+        console.print(f"search     {prepared.num_trials} trials x {epochs} epochs, TPE, {rungs}")
+    if "confirm" in stages:
+        cells = len(prepared.arms) * prepared.num_seeds * len(prepared.splits.confirm)
+        console.print(
+            f"confirm    {cells} trials: {len(prepared.arms)} arms ({', '.join(prepared.arms)}) x "
+            f"{prepared.num_seeds} seeds x {len(prepared.splits.confirm)} folds"
+        )
+    console.print("dry run: nothing was trained and no study was written. Leave out --dry-run to start.")
+
+
+def _print_outcome(outcome: SweepOutcome, console: Console) -> None:
+    for study, counts in outcome.counts.items():
+        finished = {state: counts[state] for state in ("COMPLETE", "PRUNED", "FAIL")}
+        waiting = f", {counts['WAITING']} waiting" if counts["WAITING"] else ""
+        text = ", ".join(f"{n} {state}" for state, n in finished.items())
+        console.print(f"{study}: {sum(finished.values())} finished: {text}{waiting}")
+    if outcome.best is not None:
+        metrics = outcome.best.curve[-1]["metrics"]
+        by_horizon = ", ".join(
+            f"{key.rsplit('/', 1)[1]}d {value:+.4f}" for key, value in metrics.items() if "rank_ic" in key
+        )
+        console.print(f"best       trial {outcome.best.number}: RankIC {outcome.best.value:+.4f} ({by_horizon})")
+    elif outcome.study in outcome.counts:
+        console.print("best       no search trial is COMPLETE, so there is no best configuration")
+    console.print(f"store      {outcome.storage_url}")
+    console.print(f"report     {outcome.report}")
+    if outcome.best_config:
+        console.print(f"config     {outcome.best_config}")
+    url = check_url(outcome.storage_url).render_as_string(hide_password=True)
+    console.print(f"look       optuna-dashboard {shlex.quote(url)} --host 127.0.0.1 --port 8080")
+    if outcome.stopped:
+        console.print(f"stopped    {outcome.stopped}; nothing is lost. To go on:")
+        console.print(f"           python -m trial.sweep {shlex.join(sys.argv[1:])}")
+
+
+if __name__ == "__main__":
+    app()
