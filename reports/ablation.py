@@ -1,6 +1,54 @@
+"""`python -m reports.ablation NAME`: the report of a study and its confirm study, from the store alone."""
+
+from __future__ import annotations
+
+import os
 from pathlib import Path
+from typing import Annotated
+
+import typer
+from optuna.storages import RDBStorage
+
+from reports.evidence import read_evidence
+from reports.page import render
+from reports.sections import SECTIONS
+from storage.database import open_existing
+from storage.errors import StorageError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def write_report(storage, studies, path: Path) -> None:
+def write_report(storage: RDBStorage, name: str, path: Path) -> None:
+    """Writes the page atomically, so that an open browser tab never loads half of it.
+
+    Raises:
+        StorageError: no such study.
+    """
+    evidence = read_evidence(storage, name)
+    page = render(f"Ablation report: {evidence.name}", [build(evidence) for build in SECTIONS])
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("x")
+    scratch = path.with_suffix(f".{os.getpid()}.tmp")
+    scratch.write_text(page, encoding="utf-8")
+    os.replace(scratch, path)
+
+
+@app.command()
+def ablation(
+    name: Annotated[str, typer.Argument(help="Study, for example gat_ablation.")],
+    storage: Annotated[str, typer.Option(help="Database of the studies.")] = "sqlite:///runs/sweeps.db",
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file. [default: runs/<NAME>/report.html]", show_default=False)
+    ] = None,
+) -> None:
+    """Write the ablation report of a study as one HTML file that needs no network."""
+    path = out or Path("runs") / name / "report.html"
+    try:
+        write_report(open_existing(storage), name, path)
+    except StorageError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(path)
+
+
+if __name__ == "__main__":
+    app()

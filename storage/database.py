@@ -92,6 +92,20 @@ def open_storage(url: str) -> RDBStorage:
     return storage
 
 
+def open_existing(url: str) -> RDBStorage:
+    """Opens a store that must be there: a reader creates none.
+
+    Raises:
+        StorageError: there is none, or it cannot be opened.
+    """
+    parsed = check_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
+        raise StorageError(
+            f"the store must exist, but there is no file {parsed.database}. Run a sweep, or name --storage."
+        )
+    return open_storage(url)
+
+
 def persistently(action: Callable[[], Result]) -> Result:
     """Runs a write, again with back-off where the database is busy or away.
 

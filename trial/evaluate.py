@@ -95,7 +95,7 @@ def evaluate(scores: Scores, blocks: FoldBlocks, config: TrialConfig) -> Evaluat
                 )
             metrics[f"valid/{name}/{horizon}"] = float(np.nanmean(daily[name][:, k]))
     by_horizon = np.array([metrics[f"valid/rank_ic/{horizon}"] for horizon in horizons])
-    dates = blocks.store.dates[scores.days].astype(str)
+    dates = [str(day) for day in blocks.store.dates[scores.days]]
     rows = {
         day: [None if math.isnan(v) else float(v) for v in row]
         for day, row in zip(dates, daily["rank_ic"], strict=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import TrialState
@@ -102,10 +102,10 @@ def _summary(flight: Flight) -> dict[str, Any]:
 
 
 def _error_text(trial: Any) -> str:
-    """The exception as the worker raised it, its own text first."""
-    error = trial.get_pickled_error() or trial.get_error()
-    if error is None:
+    """The exception's own line first, then the worker's traceback as Ray wrote it."""
+    path = Path(trial.error_file) if trial.error_file else None
+    if path is None or not path.exists():
         return "the worker died without a word"
-    cause = getattr(error, "cause", None) or error
-    head = "".join(traceback.format_exception_only(cause)).strip()
-    return f"{head}\n{error}"[:ERROR_LENGTH]
+    text = path.read_text(errors="replace").strip()
+    lines = [line for line in text.splitlines() if line.strip()]
+    return f"{lines[-1].strip()}\n{text}"[:ERROR_LENGTH]

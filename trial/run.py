@@ -303,7 +303,7 @@ def _finish(storage: RDBStorage, name: str, prepared: Prepared, stop: StopReques
     best = export_best(storage, name, best_path) if name in studies else None
     report = folder / "report.html"
     with console.status("writing the report"):
-        write_report(storage, studies, report)
+        write_report(storage, name, report)
     return SweepOutcome(
         study=name,
         counts={study: StudyStore(storage, study).counts() for study in studies},

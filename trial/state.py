@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ def save_state(state: TrainState, path: Path) -> None:
         "optimizer": state.optimizer.state_dict(),
         "epoch": state.epoch,
         "step": state.step,
-        "results": [result.to_dict() for result in state.results],
+        "results": json.dumps([result.to_dict() for result in state.results]),
         "torch_rng": torch.get_rng_state(),
     }
     scratch = path.with_suffix(f".{os.getpid()}.tmp")
@@ -83,6 +84,6 @@ def load_state(state: TrainState, path: Path) -> TrainState:
     state.average = content["average"]
     state.optimizer.load_state_dict(content["optimizer"])
     state.epoch, state.step = content["epoch"], content["step"]
-    state.results = [EpochResult.from_dict(result) for result in content["results"]]
+    state.results = [EpochResult.from_dict(result) for result in json.loads(content["results"])]
     torch.set_rng_state(content["torch_rng"].cpu())
     return state

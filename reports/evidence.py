@@ -1,0 +1,69 @@
+"""What a report is made from: the records and attributes of a search study and its confirm study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.storages import RDBStorage
+
+from storage.importance import parameter_importances
+from storage.record import TrialRecord, load_study, read_records
+
+CONFIRM = ".confirm"
+
+
+@dataclass(frozen=True)
+class StudyEvidence:
+    """One study as the store holds it."""
+
+    name: str
+    attributes: dict[str, Any]
+    records: list[TrialRecord]
+
+    def count(self, state: str) -> int:
+        return sum(record.state == state for record in self.records)
+
+    @property
+    def num_finished(self) -> int:
+        return sum(self.count(state) for state in ("COMPLETE", "PRUNED", "FAIL"))
+
+    @property
+    def best(self) -> TrialRecord | None:
+        complete = [r for r in self.records if r.state == "COMPLETE" and r.value is not None]
+        return max(complete, key=lambda r: (r.value, -r.number)) if complete else None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that the sections read. Either study may be missing."""
+
+    name: str
+    search: StudyEvidence | None
+    confirm: StudyEvidence | None
+    importances: dict[str, float]
+
+    @property
+    def any_study(self) -> StudyEvidence:
+        study = self.search or self.confirm
+        assert study is not None
+        return study
+
+
+def read_evidence(storage: RDBStorage, name: str) -> Evidence:
+    """Reads study `name` and `name.confirm`, as far as they exist.
+
+    Raises:
+        StorageError: neither exists; names those that do.
+    """
+    name = name.removesuffix(CONFIRM)
+    existing = {study.study_name for study in storage.get_all_studies()}
+    if not existing & {name, name + CONFIRM}:
+        load_study(storage, name)  # raises with the names that exist
+    studies = {
+        known: StudyEvidence(known, load_study(storage, known).user_attrs, read_records(storage, known))
+        for known in (name, name + CONFIRM)
+        if known in existing
+    }
+    importances = parameter_importances(storage, name) if name in existing else {}
+    return Evidence(name, studies.get(name), studies.get(name + CONFIRM), importances)

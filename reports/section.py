@@ -1,0 +1,65 @@
+"""What a section is: a title, a sentence on how to read it, and its pieces of HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from reports.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Section:
+    """One block of the page; `pieces` are safe HTML."""
+
+    anchor: str
+    title: str
+    lead: str
+    pieces: tuple[str, ...]
+
+
+Builder = Callable[[Evidence], Section]
+
+
+def figure(fig: go.Figure, height: int, label: str) -> str:
+    """A responsive Plotly figure, described for readers who do not see it."""
+    fig.update_layout(
+        height=height,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        template="none",
+        font={"family": "system-ui, sans-serif", "size": 13},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
+    )
+    fig.update_xaxes(automargin=True, gridcolor="rgba(128,128,128,0.25)", zerolinecolor="rgba(128,128,128,0.7)")
+    fig.update_yaxes(automargin=True, gridcolor="rgba(128,128,128,0.25)", zerolinecolor="rgba(128,128,128,0.7)")
+    body = fig.to_html(
+        full_html=False, include_plotlyjs=False, config={"responsive": True, "displaylogo": False}, default_width="100%"
+    )
+    return f'<figure role="img" aria-label="{html.escape(label)}">{body}</figure>'
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table that scrolls sideways on a phone; numbers stand right."""
+    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
+    body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def paragraph(text: str) -> str:
+    return f"<p>{html.escape(text)}</p>"
+
+
+def signed(value: float | None, digits: int = 4) -> str:
+    """A number with its sign, or a dash where there is none."""
+    return "–" if value is None or value != value else f"{value:+.{digits}f}"
+
+
+def _cell(value: object) -> str:
+    text = html.escape("–" if value is None else str(value))
+    is_number = text.lstrip("+-–").replace(".", "", 1).isdigit()
+    return f'<td class="number">{text}</td>' if is_number else f"<td>{text}</td>"

@@ -1,0 +1,23 @@
+"""What it takes to get the same numbers again: days of each fold, code, packages, keys of the data."""
+
+from __future__ import annotations
+
+from reports.evidence import Evidence
+from reports.section import Section, table
+
+
+def build(evidence: Evidence) -> Section:
+    attributes = evidence.any_study.attributes
+    folds = [(name, *days) for name, days in attributes.get("folds_by_date", {}).items()]
+    definition = attributes.get("definition", {})
+    facts = [(key, definition[key]) for key in ("panel", "store", "configuration", "epochs") if key in definition]
+    facts += sorted(attributes.get("provenance", {}).items())
+    return Section(
+        "provenance",
+        "Days and provenance",
+        "Labels of one fold never overlap those of another; the hold-out is not in the store.",
+        (
+            table(("fold", "train from", "train to", "scored from", "scored to"), folds),
+            table(("fact", "value"), facts),
+        ),
+    )

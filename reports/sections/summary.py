@@ -1,0 +1,78 @@
+"""First screen: what was tried, what came out, and how far to believe it."""
+
+from __future__ import annotations
+
+from reports.evidence import Evidence, StudyEvidence
+from reports.section import Section, paragraph, signed, table
+from reports.statistics import paired_differences, summarise
+from storage.record import TrialRecord
+
+
+def build(evidence: Evidence) -> Section:
+    about = evidence.any_study.attributes
+    market = about.get("market", {})
+    lead = (
+        f"{about.get('panel_name', 'panel')}: {about.get('num_stocks', '?')} stocks, "
+        f"{market.get('first_date')} to {market.get('last_date')}; "
+        f"hold-out from {about.get('holdout_from') or '(none)'}, which nothing here has read."
+    )
+    rows = [_counts(study) for study in (evidence.search, evidence.confirm) if study is not None]
+    pieces = [
+        *_best(evidence),
+        table(("study", "COMPLETE", "PRUNED", "FAIL", "unfinished"), rows),
+        *_confirm_words(evidence),
+    ]
+    return Section("summary", "Summary", lead, tuple(pieces))
+
+
+def _counts(study: StudyEvidence) -> tuple[object, ...]:
+    finished = [study.count(state) for state in ("COMPLETE", "PRUNED", "FAIL")]
+    return study.name, *finished, len(study.records) - sum(finished)
+
+
+def _best(evidence: Evidence) -> list[str]:
+    if evidence.search is None:
+        return [paragraph("No search study: only the confirm stage was run.")]
+    best = evidence.search.best
+    if best is None:
+        return [paragraph("No search trial is COMPLETE, so there is no best configuration.")]
+    by_horizon = _by_horizon(best)
+    complete = evidence.search.count("COMPLETE")
+    return [
+        f'<p class="headline">Best search trial: <strong>{best.number}</strong>, RankIC '
+        f"<strong>{signed(best.value)}</strong></p>",
+        table([f"{h} d" for h in by_horizon], [[signed(v) for v in by_horizon.values()]]),
+        paragraph(
+            f"It is the largest of {complete} COMPLETE trials on the search fold, so part of it is luck: expect less "
+            f"on days that no trial has seen. The confirm arms below ran on later days and were not chosen."
+        ),
+    ]
+
+
+def _by_horizon(record: TrialRecord) -> dict[str, float]:
+    prefix = "valid/rank_ic/"
+    metrics = record.curve[-1]["metrics"]
+    return {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
+
+
+def _confirm_words(evidence: Evidence) -> list[str]:
+    if evidence.confirm is None:
+        return [paragraph("The confirm stage was not run (--stage both or confirm runs it).")]
+    reference = evidence.confirm.attributes["reference_arm"]
+    values = [r.value for r in evidence.confirm.records if r.arm == reference and r.value is not None]
+    words = []
+    if values:
+        mean = sum(values) / len(values)
+        words.append(
+            paragraph(f"Reference on the confirm folds: RankIC {signed(mean)}, mean of {len(values)} seed-fold cells.")
+        )
+    clear = [
+        d.arm for d in summarise(paired_differences(evidence.confirm.records, reference)) if d.low > 0 or d.high < 0
+    ]
+    if clear:
+        words.append(
+            paragraph(f"Descriptive intervals that exclude zero: {', '.join(clear)}. Exploratory, no verdict.")
+        )
+    else:
+        words.append(paragraph("No arm's descriptive interval excludes zero: undecided at this many seeds and days."))
+    return words
