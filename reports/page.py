@@ -24,7 +24,8 @@ a { color: var(--accent); } .lead { color: var(--soft); margin: .2rem 0 .8rem; m
 .scroll { overflow-x: auto; margin: .6rem 0; } figure { margin: .4rem 0; min-width: 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
-td.number { text-align: right; } summary { cursor: pointer; color: var(--accent); }
+td.number { text-align: right; }
+pre { overflow-x: auto; font-size: .8rem; } summary { cursor: pointer; color: var(--accent); }
 footer { margin-top: 2rem; color: var(--soft); font-size: .85rem; }
 @media print { nav { display: none; } section { break-inside: avoid; } }
 """

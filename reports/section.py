@@ -38,7 +38,10 @@ def figure(fig: go.Figure, height: int, label: str) -> str:
     fig.update_xaxes(automargin=True, gridcolor="rgba(128,128,128,0.25)", zerolinecolor="rgba(128,128,128,0.7)")
     fig.update_yaxes(automargin=True, gridcolor="rgba(128,128,128,0.25)", zerolinecolor="rgba(128,128,128,0.7)")
     body = fig.to_html(
-        full_html=False, include_plotlyjs=False, config={"responsive": True, "displaylogo": False}, default_width="100%"
+        full_html=False,
+        include_plotlyjs=False,
+        config={"responsive": True, "displaylogo": False, "displayModeBar": False},
+        default_width="100%",
     )
     return f'<figure role="img" aria-label="{html.escape(label)}">{body}</figure>'
 

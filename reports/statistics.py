@@ -12,6 +12,8 @@ from scipy import stats
 
 from storage.record import TrialRecord
 
+MIN_PAIRS = 4
+
 
 @dataclass(frozen=True)
 class ArmDifference:
@@ -22,8 +24,13 @@ class ArmDifference:
     num_missing: int  # pairs without a value on either side
     mean: float  # NaN without a pair
     standard_error: float  # NaN with fewer than two pairs
-    low: float  # 95 % interval, Student's t over pairs
+    low: float  # simultaneous 95 % interval over all arms (Bonferroni), Student's t over pairs
     high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval is on one side, from enough pairs for a deviation to mean anything."""
+        return self.num_pairs >= MIN_PAIRS and (self.low > 0 or self.high < 0)
 
 
 def paired_differences(records: Sequence[TrialRecord], reference: str) -> pd.DataFrame:
@@ -45,14 +52,19 @@ def paired_differences(records: Sequence[TrialRecord], reference: str) -> pd.Dat
 
 
 def summarise(differences: pd.DataFrame) -> list[ArmDifference]:
-    """Mean and 95 % t interval per arm. Pairs share days and seeds, so the interval is descriptive, not a verdict."""
-    return [_summary(str(arm), group["difference"].to_numpy()) for arm, group in differences.groupby("arm", sort=False)]
+    """Mean and simultaneous 95 % t interval per arm.
+
+    Pairs share days and seeds, so the intervals are descriptive, not a verdict.
+    """
+    groups = [(str(arm), group["difference"].to_numpy()) for arm, group in differences.groupby("arm", sort=False)]
+    quantile = 1 - 0.05 / (2 * max(1, len(groups)))
+    return [_summary(arm, difference, quantile) for arm, difference in groups]
 
 
-def _summary(arm: str, difference: np.ndarray) -> ArmDifference:
+def _summary(arm: str, difference: np.ndarray, quantile: float) -> ArmDifference:
     known = difference[np.isfinite(difference)]
     n = len(known)
     mean = float(known.mean()) if n else math.nan
     error = float(known.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    reach = float(stats.t.ppf(0.975, n - 1)) * error if n > 1 else math.nan
+    reach = float(stats.t.ppf(quantile, n - 1)) * error if n > 1 else math.nan
     return ArmDifference(arm, n, len(difference) - n, mean, error, mean - reach, mean + reach)

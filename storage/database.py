@@ -14,11 +14,13 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
 from storage.errors import StorageError
-from storage.tables import create_tables
+from storage.tables import create_tables, has_tables
 
 BUSY_TIMEOUT_SECONDS = 60
 CONNECT_TIMEOUT_SECONDS = 5
 BACK_OFF_SECONDS = (0.2, 1.0, 5.0)
+# Busy or away, and the tables that another process made between our look and our CREATE TABLE.
+PASSING = (sa.exc.OperationalError, sa.exc.ProgrammingError, StorageInternalError)
 Result = TypeVar("Result")
 
 
@@ -78,18 +80,10 @@ def open_storage(url: str) -> RDBStorage:
     """
     parsed = check_url(url)
     check_reachable(url)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    connect_args: dict[str, object] = {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
     if parsed.get_backend_name() == "sqlite":
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
         _write_ahead(str(parsed.database))
-        connect_args = {"timeout": BUSY_TIMEOUT_SECONDS}
-    plain = parsed.render_as_string(hide_password=False)
-    storage = RDBStorage(plain, engine_kwargs={"connect_args": connect_args, "pool_pre_ping": True})
-    if parsed.get_backend_name() == "sqlite":
-        sa.event.listen(storage.engine, "connect", _relax_sync)
-    create_tables(storage.engine)
-    return storage
+    return persistently(lambda: _connect(parsed, create=True))
 
 
 def open_existing(url: str) -> RDBStorage:
@@ -99,15 +93,40 @@ def open_existing(url: str) -> RDBStorage:
         StorageError: there is none, or it cannot be opened.
     """
     parsed = check_url(url)
+    check_reachable(url)
+    shown = parsed.render_as_string(hide_password=True)
     if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
-        raise StorageError(
-            f"the store must exist, but there is no file {parsed.database}. Run a sweep, or name --storage."
-        )
-    return open_storage(url)
+        raise StorageError(f"the store must exist, but there is no {shown}. Run a sweep, or name --storage.")
+    looking = sa.create_engine(parsed)
+    try:
+        is_made = has_tables(looking)
+    finally:
+        looking.dispose()
+    if not is_made:
+        raise StorageError(f"a store must hold a sweep's tables, but {shown} does not (yet).")
+    return _connect(parsed, create=False)
+
+
+def _connect(parsed: sa.URL, create: bool) -> RDBStorage:
+    """Optuna's storage on our connection settings, with our tables where they are to be made."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    connect_args = {"timeout": BUSY_TIMEOUT_SECONDS} if is_sqlite else {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+    storage = RDBStorage(
+        parsed.render_as_string(hide_password=False),
+        engine_kwargs={"connect_args": connect_args, "pool_pre_ping": True},
+        skip_table_creation=not create,
+        skip_compatibility_check=not create,
+    )
+    if is_sqlite:
+        sa.event.listen(storage.engine, "connect", _relax_sync)
+    if create:
+        create_tables(storage.engine)
+    return storage
 
 
 def persistently(action: Callable[[], Result]) -> Result:
-    """Runs a write, again with back-off where the database is busy or away.
+    """Runs an action on the store, again with back-off where the database is busy, away or being made.
 
     Raises:
         StorageError: it stayed away.
@@ -115,11 +134,11 @@ def persistently(action: Callable[[], Result]) -> Result:
     for pause in BACK_OFF_SECONDS:
         try:
             return action()
-        except (sa.exc.OperationalError, StorageInternalError):
+        except PASSING:
             time.sleep(pause)
     try:
         return action()
-    except (sa.exc.OperationalError, StorageInternalError) as error:
+    except PASSING as error:
         raise StorageError(f"the store must take writes, but stayed away: {error}") from error
 
 

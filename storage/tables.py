@@ -76,3 +76,8 @@ def create_tables(engine: sa.Engine, steps: Mapping[int, Step] | None = None, ta
                 raise StorageError(f"no migration leads from version {step} of the store's tables.")
             steps[step](connection)
             connection.execute(schema.update().values(version=step + 1))
+
+
+def has_tables(engine: sa.Engine) -> bool:
+    """Whether both Optuna's tables and ours are there: ours are made last."""
+    return sa.inspect(engine).has_table(schema.name)

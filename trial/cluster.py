@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ray
+import torch
 
 from trial.settings import ALLOCATOR_ENVIRONMENT, RAY_ENVIRONMENT, Settings
 
@@ -43,6 +44,11 @@ def check_cluster(address: str | None, resources: Resources) -> None:
         if resources.cpus > cpus:
             raise ClusterError(
                 f"a trial must fit the machine, but --cpus-per-trial {resources.cpus:g} exceeds its {cpus} CPUs."
+            )
+        gpus = torch.cuda.device_count()
+        if resources.gpus > gpus:
+            raise ClusterError(
+                f"a trial must fit the machine, but --gpus-per-trial {resources.gpus:g} exceeds its {gpus} GPUs."
             )
         return
     if address == "auto":

@@ -128,18 +128,23 @@ def run_sweep(request: SweepRequest, console: Console | None = None, worker: typ
     console = console or Console(quiet=True)
     prepared = prepare_sweep(request, console)
     stop = StopRequest(request.time_budget_seconds)
-    storage = open_storage(request.storage_url)
+    with stopping_on_signals(stop), cluster(request.address, request.resources, Settings()):
+        return _run_stages(prepared, stop, console, worker)
+
+
+def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker: type[Any]) -> SweepOutcome:
+    """Holds the lease on the study from its opening to the report."""
+    storage = open_storage(prepared.request.storage_url)
     name = _study_name(storage, prepared, console)
     lease = Lease(storage.engine, name)
     try:
-        stages = _open_stages(storage, name, prepared)
-        with stopping_on_signals(stop), cluster(request.address, request.resources, Settings()):
-            for stage in stages:
-                if stop.reason is None:
-                    _run(stage, prepared, lease, stop, console, worker)
+        for stage in _open_stages(storage, name, prepared):
+            if stop.reason is None:
+                _run(stage, prepared, lease, stop, console, worker)
         return _finish(storage, name, prepared, stop, console)
     finally:
         lease.release()
+        storage.engine.dispose()
 
 
 @dataclass(frozen=True)

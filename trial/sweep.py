@@ -45,28 +45,28 @@ def sweep(
     runs: Annotated[Path, typer.Option(help="Folder of everything that a sweep writes.")] = Path("runs"),
     storage: Annotated[
         str | None,
-        typer.Option(help="Database of the studies. [default: sqlite:///<runs>/sweeps.db]", show_default=False),
+        typer.Option(help="Database of the studies. (default: sqlite:///<runs>/sweeps.db)", show_default=False),
     ] = None,
     study: Annotated[
         str | None,
-        typer.Option("--name", help="Name of the study. [default: the space's]", show_default=False),
+        typer.Option("--name", help="Name of the study. (default: the space's)", show_default=False),
     ] = None,
     stage: Annotated[StageName, typer.Option(help="Search, confirm the arms, or both in turn.")] = StageName.both,
     trials: Annotated[
         int | None,
-        typer.Option(min=1, help="Finished search trials to reach. [default: the space's]", show_default=False),
+        typer.Option(min=1, help="Finished search trials to reach. (default: the space's)", show_default=False),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Epochs of a full trial. [default: the space's]", show_default=False),
+        typer.Option(min=1, help="Epochs of a full trial. (default: the space's)", show_default=False),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, help="Seeds per confirm arm and fold. [default: the space's]", show_default=False),
+        typer.Option(min=1, help="Seeds per confirm arm and fold. (default: the space's)", show_default=False),
     ] = None,
     time_budget: Annotated[
         str | None,
-        typer.Option(help="Stop cleanly after this long: 90s, 30m, 2h, 1d. [default: no limit]", show_default=False),
+        typer.Option(help="Stop cleanly after this long: 90s, 30m, 2h, 1d. (default: no limit)", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sampler and of the search trials.")] = 0,
     cpus_per_trial: Annotated[float, typer.Option(min=0.01, help="CPUs that one trial takes.")] = 1.0,
@@ -74,7 +74,7 @@ def sweep(
     address: Annotated[
         str | None,
         typer.Option(
-            help="HOST:PORT of a running Ray cluster, or 'auto'. [default: start Ray here]",
+            help="HOST:PORT of a running Ray cluster, or 'auto'. (default: start Ray here)",
             show_default=False,
         ),
     ] = None,

@@ -11,7 +11,8 @@ from reports.statistics import ArmDifference, paired_differences, summarise
 
 LEAD = (
     "Difference of RankIC, arm minus reference, per seed and fold at full budget: left of zero, turning the switch "
-    "costs skill. Bars are 95 % t intervals over pairs, which share days and seeds: descriptive and exploratory."
+    "costs skill. Bars are 95 % t intervals, simultaneous over the arms; pairs share days and seeds, so they are "
+    "descriptive and exploratory."
 )
 COLOURS = ("#2f6fde", "#d9822b", "#2a9d6f", "#a64ac9", "#c43d5a", "#7a7a2e", "#3aa6b9", "#8a5a44")
 

@@ -14,7 +14,7 @@ def build(evidence: Evidence) -> Section:
     studies = [study for study in (evidence.search, evidence.confirm) if study is not None]
     rows = [row for study in studies for row in _rows(study)]
     pruned = sum(record.reason == "asha" for study in studies for record in study.records)
-    pieces = [paragraph(f"{pruned} trials were stopped early by ASHA.")]
+    pieces = [paragraph(f"Stopped early by ASHA: {pruned}.")]
     if rows:
         pieces.append(table(("study", "trial", "state", "reason", "what happened"), rows))
     else:

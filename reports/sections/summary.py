@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html
+
+import yaml
+
 from reports.evidence import Evidence, StudyEvidence
 from reports.section import Section, paragraph, signed, table
-from reports.statistics import paired_differences, summarise
+from reports.statistics import MIN_PAIRS, paired_differences, summarise
 from storage.record import TrialRecord
 
 
@@ -42,11 +46,17 @@ def _best(evidence: Evidence) -> list[str]:
         f'<p class="headline">Best search trial: <strong>{best.number}</strong>, RankIC '
         f"<strong>{signed(best.value)}</strong></p>",
         table([f"{h} d" for h in by_horizon], [[signed(v) for v in by_horizon.values()]]),
+        _configuration(best),
         paragraph(
             f"It is the largest of {complete} COMPLETE trials on the search fold, so part of it is luck: expect less "
             f"on days that no trial has seen. The confirm arms below ran on later days and were not chosen."
         ),
     ]
+
+
+def _configuration(record: TrialRecord) -> str:
+    text = html.escape(yaml.safe_dump(record.config, sort_keys=False))
+    return f"<details><summary>Its whole configuration</summary><pre>{text}</pre></details>"
 
 
 def _by_horizon(record: TrialRecord) -> dict[str, float]:
@@ -66,13 +76,12 @@ def _confirm_words(evidence: Evidence) -> list[str]:
         words.append(
             paragraph(f"Reference on the confirm folds: RankIC {signed(mean)}, mean of {len(values)} seed-fold cells.")
         )
-    clear = [
-        d.arm for d in summarise(paired_differences(evidence.confirm.records, reference)) if d.low > 0 or d.high < 0
-    ]
+    summaries = summarise(paired_differences(evidence.confirm.records, reference))
+    clear = [d.arm for d in summaries if d.excludes_zero]
     if clear:
         words.append(
             paragraph(f"Descriptive intervals that exclude zero: {', '.join(clear)}. Exploratory, no verdict.")
         )
     else:
-        words.append(paragraph("No arm's descriptive interval excludes zero: undecided at this many seeds and days."))
+        words.append(paragraph(f"Undecided: no arm has an interval that excludes zero from {MIN_PAIRS} pairs or more."))
     return words

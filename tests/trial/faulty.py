@@ -1,0 +1,49 @@
+"""A worker with blocks of the tests' own: one that predicts NaN, one that raises, one that takes its time."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import Tensor, nn
+
+from data.loader import FoldBlocks
+from trial.state import TrainState
+from trial.worker import SweepTrial
+
+NAN_TRIAL, CRASHING_TRIAL = 1, 2
+
+
+class NaNHead(nn.Module):
+    def __init__(self, horizons: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(horizons))
+
+    def forward(self, h_BNH: Tensor) -> Tensor:
+        return h_BNH.mean(-1, keepdim=True) * self.weight * float("nan")
+
+
+class CrashingHead(nn.Module):
+    def forward(self, h_BNH: Tensor) -> Tensor:
+        raise RuntimeError("the injected block gave up")
+
+
+class FaultyTrial(SweepTrial):
+    """Trial 1 diverges, trial 2 crashes, the others are sound."""
+
+    def build(self) -> tuple[TrainState, FoldBlocks]:
+        state, blocks = super().build()
+        if self.order.number == NAN_TRIAL:
+            state.model.head = NaNHead(len(self.order.config.data.horizons))
+            state.average = {name: value.clone() for name, value in state.model.state_dict().items()}
+        if self.order.number == CRASHING_TRIAL:
+            state.model.head = CrashingHead()
+        return state, blocks
+
+
+class SlowTrial(SweepTrial):
+    """Sound, but slow enough to be interrupted."""
+
+    def step(self) -> dict[str, object]:
+        time.sleep(0.7)
+        return super().step()

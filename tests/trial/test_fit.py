@@ -1,0 +1,165 @@
+"""The training loop without Ray: resume bit for bit, accumulation, honest endings."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.config import DataConfig
+from data.loader import FoldBlocks
+from data.store import MarketStore
+from search_spaces.config import TrialConfig
+from search_spaces.train import TrainConfig
+from tests.trial.faulty import NaNHead
+from trial.endings import TrialEnded
+from trial.evaluate import EpochResult, predict
+from trial.fit import _accumulate, _losses, fit, schedule
+from trial.state import TrainState, load_state, new_state, save_state
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def config(small_config: DataConfig) -> TrialConfig:
+    train = TrainConfig(epochs=4, days_per_epoch=48, days_per_step=16, horizon_weights=(1.0, 0.8))
+    return TrialConfig(data=small_config, train=train).replace(**{"model.hidden": 16})
+
+
+@pytest.fixture
+def blocks(small_store: MarketStore, config: TrialConfig) -> FoldBlocks:
+    return FoldBlocks(small_store, small_store.splits(config.data).search, config.data, config.train.block_days)
+
+
+@pytest.fixture
+def state(small_store: MarketStore, config: TrialConfig) -> TrainState:
+    return new_state(config, small_store, CPU)
+
+
+def timeless(results: list[EpochResult]) -> list[dict[str, object]]:
+    """Results without what a clock and the machine decide."""
+    return [{k: v for k, v in r.to_dict().items() if k not in ("seconds", "peak_memory_mib")} for r in results]
+
+
+def test_four_epochs_equal_two_and_resume_and_two(
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig, small_store: MarketStore, tmp_path: Path
+) -> None:
+    whole = list(fit(state, blocks, config))
+    first = new_state(config, small_store, CPU)
+    run = fit(first, blocks, config)
+    next(run), next(run)
+    save_state(first, tmp_path / "checkpoint.pt")
+    torch.manual_seed(12345)
+    second = load_state(new_state(config, small_store, CPU), tmp_path / "checkpoint.pt")
+    rest = list(fit(second, blocks, config))
+    assert timeless(second.results) == timeless(whole)
+    assert len(rest) == 2
+    for name, value in state.model.state_dict().items():
+        assert torch.equal(value, second.model.state_dict()[name]), name
+
+
+def test_the_same_seed_gives_the_same_results_and_another_seed_others(
+    blocks: FoldBlocks, config: TrialConfig, small_store: MarketStore
+) -> None:
+    def run(seed: int) -> list[dict[str, object]]:
+        seeded = config.replace(seed=seed)
+        return timeless(list(fit(new_state(seeded, small_store, CPU), blocks, seeded)))
+
+    assert run(0) == run(0)
+    assert run(0) != run(1)
+
+
+def test_accumulated_gradients_equal_those_of_one_pass(
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig
+) -> None:
+    state.model.eval()
+    start = blocks.fold.train.start
+    halves = [range(start, start + 2), range(start + 2, start + 4)]
+    _accumulate(state, blocks, config, halves)
+    accumulated = {
+        n: p.grad.clone() for n, p in state.model.named_parameters() if p.grad is not None and "norm" not in n
+    }
+    state.model.zero_grad()
+    total = sum(_losses(state, blocks, config, half)["huber"] for half in halves) / 2
+    assert isinstance(total, torch.Tensor)
+    assert accumulated
+    assert math.isfinite(float(total.detach()))
+    state.model.zero_grad()
+    for half in halves:
+        (_losses(state, blocks, config, half)["total"] / 2).backward()
+    for name, parameter in state.model.named_parameters():
+        if name in accumulated:
+            assert parameter.grad is not None
+            torch.testing.assert_close(parameter.grad, accumulated[name])
+
+
+def test_training_lowers_the_loss(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> None:
+    longer = config.replace(**{"train.epochs": 12})
+    results = list(fit(state, blocks, longer))
+    assert results[-1].losses["total"] < results[0].losses["total"]
+    assert [r.is_last for r in results] == [False] * 11 + [True]
+    assert results[-1].best_so_far == max(r.value for r in results)
+
+
+def test_a_nan_block_ends_the_trial_as_diverged(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> None:
+    state.model.head = NaNHead(2)
+    state.average = {name: value.clone() for name, value in state.model.state_dict().items()}
+    with pytest.raises(TrialEnded, match="non-finite") as end:
+        list(fit(state, blocks, config))
+    assert end.value.reason == "diverged"
+    assert not state.results
+
+
+def test_constant_predictions_are_no_skill(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> None:
+    class Constant(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.level = torch.nn.Parameter(torch.zeros(2))
+
+        def forward(self, h_BNH: torch.Tensor) -> torch.Tensor:
+            return self.level.expand(*h_BNH.shape[:2], 2) + 0 * h_BNH.sum()
+
+    state.model.head = Constant()
+    state.average = {name: value.clone() for name, value in state.model.state_dict().items()}
+    with pytest.raises(TrialEnded) as end:
+        list(fit(state, blocks, config))
+    assert end.value.reason == "constant_predictions"
+
+
+def test_evaluation_has_no_dropout(state: TrainState, blocks: FoldBlocks) -> None:
+    state.model.train()
+    first, second = predict(state.model, blocks, CPU), predict(state.model, blocks, CPU)
+    assert (first.score == second.score).all()
+
+
+def test_the_value_is_the_mean_over_all_scored_days(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> None:
+    result = next(fit(state, blocks, config))
+    assert len(result.daily_rank_ic) == len(blocks.fold.score)
+    for k, horizon in enumerate(config.data.horizons):
+        daily = [row[k] for row in result.daily_rank_ic.values() if row[k] is not None]
+        assert result.metrics[f"valid/rank_ic/{horizon}"] == pytest.approx(sum(daily) / len(daily))
+    assert result.value == pytest.approx(
+        (result.metrics["valid/rank_ic/1"] + 0.8 * result.metrics["valid/rank_ic/5"]) / 1.8
+    )
+
+
+def test_schedule_rises_then_falls_to_zero() -> None:
+    factors = [schedule(step, 100, 0.1) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert max(factors) == pytest.approx(1.0)
+    assert factors[-1] == pytest.approx(0.0)
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+
+
+def test_the_loop_does_not_import_ray() -> None:
+    code = "import sys, trial.fit, trial.state, trial.evaluate; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

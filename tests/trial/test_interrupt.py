@@ -1,0 +1,81 @@
+"""The driver killed or interrupted in mid-run, in a process of its own: the same command goes on, nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from storage.errors import StorageError
+from tests.trial.study_checks import check_truth, open_study
+
+ROOT = Path(__file__).resolve().parents[2]
+TRIALS, EPOCHS = 4, 6
+
+
+def command(runs: Path, panel: Path, address: str) -> list[str]:
+    options = {"--runs": runs, "--data": panel, "--address": address, "--trials": TRIALS, "--epochs": EPOCHS}
+    flat = [str(part) for pair in options.items() for part in pair]
+    return [sys.executable, "-m", "trial.sweep", "gat_ablation", "--stage", "search", *flat]
+
+
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(arguments, cwd=ROOT, env=environment, text=True, stdout=-1, stderr=subprocess.STDOUT)
+
+
+def wait_for_epochs(driver: subprocess.Popen[str], runs: Path, count: int) -> None:
+    """Until the store holds `count` epochs of trials that are not all finished."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and driver.poll() is None:
+        try:
+            _, records = open_study(runs, "gat_ablation")
+        except StorageError:
+            records = []  # there is no store, or no study in it, yet
+        if sum(len(record.curve) for record in records) >= count:
+            return
+        time.sleep(0.2)
+    driver.kill()
+    pytest.fail(f"no {count} epochs within 90 s; the driver said: {driver.communicate()[0]}")
+
+
+@pytest.mark.parametrize("epochs_before", [1, 7])
+def test_sigkill_loses_nothing_and_repeats_nothing(
+    ray_head: str, sweep_panel: Path, tmp_path: Path, epochs_before: int
+) -> None:
+    arguments = command(tmp_path, sweep_panel, ray_head)
+    driver = start(arguments)
+    wait_for_epochs(driver, tmp_path, epochs_before)
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+    _, before = open_study(tmp_path, "gat_ablation")
+    assert any(record.state == "RUNNING" for record in before)
+    again = subprocess.run(arguments, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert again.returncode == 0, again.stderr.decode()
+    check_truth(tmp_path, "gat_ablation", finished=TRIALS)
+    _, after = open_study(tmp_path, "gat_ablation")
+    for old, new in zip(before, after, strict=False):
+        assert new.params.items() >= old.params.items()
+        assert new.curve[: len(old.curve)] == old.curve
+        if old.state in ("COMPLETE", "PRUNED"):
+            assert (new.state, new.value, new.attributes) == (old.state, old.value, old.attributes)
+
+
+def test_sigint_stops_cleanly_and_says_how_to_go_on(ray_head: str, sweep_panel: Path, tmp_path: Path) -> None:
+    arguments = command(tmp_path, sweep_panel, ray_head)
+    driver = start(arguments)
+    wait_for_epochs(driver, tmp_path, 2)
+    driver.send_signal(signal.SIGINT)
+    output, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 130, output
+    assert "interrupted by SIGINT; nothing is lost" in output
+    assert "python -m trial.sweep gat_ablation --stage search" in output
+    assert "Traceback" not in output
+    study, _ = open_study(tmp_path, "gat_ablation")
+    assert not [trial for trial in study.trials if trial.state.name == "RUNNING"]
+    assert [trial for trial in study.trials if trial.state.name == "WAITING"]

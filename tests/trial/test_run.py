@@ -1,0 +1,153 @@
+"""Whole sweeps on a real Ray head: states, steps, files, faults, and what a second start finds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from search_spaces import SPACES
+from search_spaces.config import validated
+from storage.database import open_storage
+from storage.errors import StorageError
+from storage.lease import Lease
+from tests.trial.faulty import CRASHING_TRIAL, NAN_TRIAL, FaultyTrial
+from tests.trial.study_checks import check_truth, open_study
+from trial.export import read_config
+from trial.run import SweepOutcome, SweepRequest, run_sweep
+
+REQUEST = SweepRequest(space="gat_ablation", trials=5, epochs=3, seeds=1)
+
+
+@pytest.fixture(scope="module")
+def finished(ray_head: str, sweep_panel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SweepOutcome]:
+    """Both stages, run once for all tests that only look."""
+    runs = tmp_path_factory.mktemp("runs")
+    return runs, run_sweep(replace(REQUEST, runs=runs, panel=sweep_panel))
+
+
+def test_a_sweep_reaches_its_targets_and_tells_the_truth(finished: tuple[Path, SweepOutcome]) -> None:
+    runs, outcome = finished
+    states = check_truth(runs, "gat_ablation", finished=5)
+    assert states["COMPLETE"] >= 1
+    assert outcome.counts["gat_ablation"]["COMPLETE"] == states["COMPLETE"]
+    assert outcome.stopped is None
+
+
+def test_confirm_runs_every_arm_on_the_same_seeds_and_folds(finished: tuple[Path, SweepOutcome]) -> None:
+    runs, _ = finished
+    arms = ("reference", *SPACES["gat_ablation"].arms)
+    check_truth(runs, "gat_ablation.confirm", finished=2 * len(arms))
+    study, records = open_study(runs, "gat_ablation.confirm")
+    cells = {(t.params["arm"], t.params["seed"], t.params["fold"]) for t in study.trials}
+    assert cells == {(arm, 0, fold) for arm in arms for fold in ("confirm-1", "confirm-2")}
+    assert {r.reason for r in records} == {"complete"}
+
+
+def test_the_exported_config_is_the_best_complete_trials(finished: tuple[Path, SweepOutcome]) -> None:
+    runs, outcome = finished
+    _, records = open_study(runs, "gat_ablation")
+    best = max((r for r in records if r.state == "COMPLETE"), key=lambda r: r.value or 0)
+    assert outcome.best is not None
+    assert outcome.best.number == best.number
+    assert outcome.best_config is not None
+    assert read_config(outcome.best_config) == validated(best.config)
+
+
+def test_predictions_cover_the_folds_days_and_carry_labels(finished: tuple[Path, SweepOutcome]) -> None:
+    runs, _ = finished
+    study, records = open_study(runs, "gat_ablation.confirm")
+    scored = study.user_attrs["folds_by_date"]["confirm-2"]
+    record = next(r for r in records if r.fold == "confirm-2")
+    frame = pd.read_parquet(record.attributes["predictions"])
+    assert str(frame["date"].min()) == scored[2]
+    assert str(frame["date"].max()) == scored[3]
+    assert frame["score_5d"].notna().all()
+    assert frame["return_5d"].notna().mean() > 0.9
+    assert not frame.duplicated(["date", "code"]).any()
+
+
+def test_each_trial_says_where_it_ran_and_what_it_cost(finished: tuple[Path, SweepOutcome]) -> None:
+    runs, _ = finished
+    for record in open_study(runs, "gat_ablation")[1]:
+        told = {"node", "device", "wall_seconds", "peak_memory_mib", "config_hash", "best_epoch"}
+        assert told <= set(record.attributes)
+        assert record.attributes["config_hash"] == validated(record.config).hash
+
+
+def test_the_report_is_there_and_everything_lies_under_runs(finished: tuple[Path, SweepOutcome]) -> None:
+    runs, outcome = finished
+    assert outcome.report == runs / "gat_ablation" / "report.html"
+    assert "no_gat" in outcome.report.read_text()
+    names = {path.name for path in runs.iterdir() if not path.name.endswith(("-wal", "-shm"))}
+    assert names == {"sweeps.db", "gat_ablation", "gat_ablation.confirm", "prepared"}
+
+
+def test_the_same_command_again_finds_nothing_to_do(finished: tuple[Path, SweepOutcome], sweep_panel: Path) -> None:
+    runs, first = finished
+    again = run_sweep(replace(REQUEST, runs=runs, panel=sweep_panel))
+    assert again.counts == first.counts
+
+
+def test_more_trials_continue_the_study(ray_head: str, sweep_panel: Path, tmp_path: Path) -> None:
+    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=1, epochs=1)
+    run_sweep(request)
+    run_sweep(replace(request, trials=3))
+    check_truth(tmp_path, "gat_ablation", finished=3)
+    study, _ = open_study(tmp_path, "gat_ablation")
+    assert len({str(t.params) for t in study.trials}) == 3
+
+
+def test_a_nan_block_is_pruned_a_crash_fails_and_the_sweep_goes_on(
+    ray_head: str, sweep_panel: Path, tmp_path: Path
+) -> None:
+    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=5, epochs=2)
+    run_sweep(request, worker=FaultyTrial)
+    states = check_truth(tmp_path, "gat_ablation", finished=5)
+    assert states["FAIL"] == 1
+    _, records = open_study(tmp_path, "gat_ablation")
+    diverged, crashed = records[NAN_TRIAL], records[CRASHING_TRIAL]
+    assert (diverged.state, diverged.reason, diverged.value) == ("PRUNED", "diverged", None)
+    assert "non-finite" in diverged.attributes["sentence"]
+    assert (crashed.state, crashed.reason) == ("FAIL", "crash")
+    assert crashed.attributes["sentence"].startswith("RuntimeError: the injected block gave up")
+    assert "diverged" in (tmp_path / "gat_ablation" / "report.html").read_text()
+
+
+def test_a_second_driver_is_refused_while_the_first_one_lives(sweep_panel: Path, tmp_path: Path) -> None:
+    lease = Lease(open_storage(f"sqlite:///{tmp_path}/sweeps.db").engine, "gat_ablation")
+    with pytest.raises(StorageError, match="one driver at a time"):
+        run_sweep(replace(REQUEST, runs=tmp_path, panel=sweep_panel))
+    lease.release()
+
+
+def test_a_changed_budget_is_refused_by_name(finished: tuple[Path, SweepOutcome], sweep_panel: Path) -> None:
+    runs, _ = finished
+    with pytest.raises(StorageError, match="epochs: 3 -> 4"):
+        run_sweep(replace(REQUEST, runs=runs, panel=sweep_panel, epochs=4))
+
+
+def test_another_market_in_the_same_store_gets_a_study_of_its_own(
+    ray_head: str, sweep_panel: Path, tmp_path: Path
+) -> None:
+    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=1, epochs=1)
+    run_sweep(request)
+    other = tmp_path / "other.parquet"
+    frame = pd.read_parquet(sweep_panel)
+    frame.assign(volume=frame["volume"] * 2).to_parquet(other)
+    assert run_sweep(replace(request, panel=other)).study == "gat_ablation-other"
+    assert run_sweep(replace(request, panel=other)).counts["gat_ablation-other"]["COMPLETE"] == 1
+    check_truth(tmp_path, "gat_ablation", finished=1)
+
+
+def test_a_time_budget_leaves_trials_waiting_and_the_next_start_finishes_them(
+    ray_head: str, sweep_panel: Path, tmp_path: Path
+) -> None:
+    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=3, epochs=2)
+    stopped = run_sweep(replace(request, time_budget_seconds=0.5))
+    assert stopped.stopped == "the time budget is used up"
+    check_truth(tmp_path, "gat_ablation", finished=0)
+    run_sweep(request)
+    check_truth(tmp_path, "gat_ablation", finished=3)
