@@ -1,0 +1,95 @@
+"""A store with a search and a confirm study of known numbers, written through the driver's own door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+
+from storage.database import open_storage
+from storage.study import StudyStore
+
+REFERENCE = "reference"
+ARMS = {"no_gat": "no graph attention", "no_fan": "slice statistics only"}
+ABOUT = {
+    "panel_name": "market.parquet",
+    "num_stocks": 42,
+    "market": {"first_date": "2020-01-01", "last_date": "2021-12-31"},
+    "holdout_from": "2021-10-01",
+    "reference_arm": REFERENCE,
+    "arm_summaries": ARMS,
+    "folds_by_date": {"search": ["2020-01-01", "2020-06-01", "2020-07-01", "2020-09-01"]},
+    "provenance": {"code": "abc"},
+}
+
+
+def epoch(number: int, value: float, is_last: bool) -> dict[str, object]:
+    return {
+        "epoch": number,
+        "is_last": is_last,
+        "value": value,
+        "best_so_far": value,
+        "seconds": 1.5,
+        "metrics": {"valid/rank_ic/1": value / 2, "valid/rank_ic/5": value},
+    }
+
+
+def add_trial(
+    study: StudyStore, curve: list[float], state: TrialState, reason: str, sentence: str = "", **attributes: object
+) -> None:
+    """One finished trial with its curve."""
+    trial = study.ask()
+    trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
+    trial.suggest_categorical("gat", (True, False))
+    study.set_attributes(
+        trial._trial_id,
+        {"reason": reason, "sentence": sentence, "config": {"train": {"epochs": 2}}, "wall_seconds": 3.0, **attributes},
+    )
+    for position, value in enumerate(curve):
+        is_last = state == TrialState.COMPLETE and position == len(curve) - 1
+        study.record_epoch(trial._trial_id, trial.number, epoch(position + 1, value, is_last))
+    study.tell(trial.number, state, curve[-1] if state == TrialState.COMPLETE else None)
+
+
+def make_study(storage: RDBStorage, name: str) -> StudyStore:
+    study = StudyStore(storage, name)
+    study.define({"space": "gat_ablation", "panel": "p", "store": "s", "configuration": "c", "epochs": 2})
+    for key, value in ABOUT.items():
+        study.study.set_user_attr(key, value)
+    return study
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> RDBStorage:
+    return open_storage(f"sqlite:///{tmp_path}/sweeps.db")
+
+
+@pytest.fixture
+def search(storage: RDBStorage) -> StudyStore:
+    """Six trials: four COMPLETE, one PRUNED by ASHA, one diverged, one crashed."""
+    study = make_study(storage, "demo")
+    for value in (0.02, 0.05, 0.03, 0.04):
+        add_trial(study, [0.01, value], TrialState.COMPLETE, "complete")
+    add_trial(study, [-0.02], TrialState.PRUNED, "asha")
+    add_trial(study, [], TrialState.PRUNED, "diverged", "3 steps had a <non-finite> loss")
+    add_trial(study, [0.0], TrialState.FAIL, "crash", "RuntimeError: boom\ntrace")
+    return study
+
+
+@pytest.fixture
+def confirm(storage: RDBStorage) -> StudyStore:
+    """Two arms and the reference on two seeds and two folds; no_gat loses 0.01 each time, no_fan misses a pair."""
+    study = make_study(storage, "demo.confirm")
+    for seed in (0, 1):
+        for fold in ("confirm-1", "confirm-2"):
+            cell = {"seed": seed, "fold": fold}
+            base = 0.03 + 0.01 * seed
+            add_trial(study, [base], TrialState.COMPLETE, "complete", arm=REFERENCE, **cell)
+            add_trial(study, [base - 0.01 - 0.001 * seed], TrialState.COMPLETE, "complete", arm="no_gat", **cell)
+            if (seed, fold) == (1, "confirm-2"):
+                add_trial(study, [], TrialState.PRUNED, "diverged", "gone", arm="no_fan", **cell)
+            else:
+                add_trial(study, [base + 0.002], TrialState.COMPLETE, "complete", arm="no_fan", **cell)
+    return study

@@ -1,0 +1,83 @@
+"""Every section on every kind of evidence: full, search only, confirm only, empty."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from optuna.storages import RDBStorage
+
+from reports.evidence import read_evidence
+from reports.page import render
+from reports.section import Builder
+from reports.sections import SECTIONS
+from storage.errors import StorageError
+from storage.study import StudyStore
+from tests.reports.conftest import make_study
+
+
+def text_of(builder: Builder, storage: RDBStorage) -> str:
+    section = builder(read_evidence(storage, "demo"))
+    assert section.anchor
+    assert section.title
+    assert section.pieces
+    return render(section.title, [section]).split("<main>")[1]
+
+
+@pytest.mark.parametrize("builder", SECTIONS, ids=lambda b: b.__module__.rsplit(".", 1)[-1])
+def test_sections_stand_on_full_evidence(
+    builder: Builder, storage: RDBStorage, search: StudyStore, confirm: StudyStore
+) -> None:
+    assert "Nothing to show" not in text_of(builder, storage)
+
+
+@pytest.mark.parametrize("builder", SECTIONS, ids=lambda b: b.__module__.rsplit(".", 1)[-1])
+def test_sections_stand_on_an_empty_study(builder: Builder, storage: RDBStorage) -> None:
+    make_study(storage, "demo")
+    assert len(text_of(builder, storage)) > 100
+
+
+@pytest.mark.parametrize("builder", SECTIONS, ids=lambda b: b.__module__.rsplit(".", 1)[-1])
+def test_sections_stand_without_a_search(builder: Builder, storage: RDBStorage, confirm: StudyStore) -> None:
+    assert len(text_of(builder, storage)) > 100
+
+
+def whole(storage: RDBStorage) -> str:
+    evidence = read_evidence(storage, "demo")
+    return render("demo", [build(evidence) for build in SECTIONS])
+
+
+def test_the_page_says_who_won_and_that_luck_is_in_it(
+    storage: RDBStorage, search: StudyStore, confirm: StudyStore
+) -> None:
+    body = whole(storage).split("<main>")[1]
+    assert "Best search trial: <strong>1</strong>, RankIC <strong>+0.0500</strong>" in body
+    assert "largest of 4 COMPLETE trials" in body
+    assert "no_gat" in body
+    assert "Exploratory, no verdict" in body
+
+
+def test_failures_are_told_in_the_stores_words_and_escaped(storage: RDBStorage, search: StudyStore) -> None:
+    body = whole(storage).split("<main>")[1]
+    assert "3 steps had a &lt;non-finite&gt; loss" in body
+    assert "RuntimeError: boom" in body
+    assert "Stopped early by ASHA: 1." in body
+
+
+def test_the_page_needs_no_network(storage: RDBStorage, search: StudyStore, confirm: StudyStore) -> None:
+    page = whole(storage)
+    assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=", page)
+    assert len(page.encode()) < 8 * 2**20
+
+
+def test_an_unknown_study_names_those_that_exist(storage: RDBStorage, search: StudyStore) -> None:
+    with pytest.raises(StorageError, match="demo"):
+        read_evidence(storage, "dmeo")
+
+
+def test_the_confirm_name_finds_the_same_evidence(storage: RDBStorage, search: StudyStore, confirm: StudyStore) -> None:
+    evidence = read_evidence(storage, "demo.confirm")
+    assert evidence.name == "demo"
+    assert evidence.search is not None
+    assert evidence.confirm is not None
+    assert set(evidence.importances) == {"learning_rate", "gat"} or set(evidence.importances) == {"learning_rate"}
