@@ -39,6 +39,7 @@ class Place:
     store: Path
     device: str
     threads: int
+    code: str  # hash of the product's source
 
 
 class SearchPlan:
@@ -111,6 +112,8 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
             "attempts": attempt + 1,
             "config": config.model_dump(mode="json"),
             "config_hash": config.hash,
+            "store_key": place.store.name,
+            "code": place.code,
             "arm": config.arm,
             "seed": config.seed,
             "fold": config.fold,

@@ -15,6 +15,7 @@ from trial.unsaved import Unsaved
 from trial.worker import PREDICTIONS
 
 ERROR_LENGTH = 2000
+OUT_OF_MEMORY = ("OutOfMemoryError", "can't allocate memory", "MemoryError")
 
 
 class StudyRecorder(Unsaved, Callback):
@@ -53,7 +54,7 @@ class StudyRecorder(Unsaved, Callback):
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         flight = self._flights[trial.trial_id]
         if flight.outcome is None:
-            flight.outcome = Outcome(TrialState.FAIL, "crash", _error_text(trial))
+            flight.outcome = _failure(_error_text(trial))
         self._finish(flight)
         del self._flights[trial.trial_id]
 
@@ -66,7 +67,8 @@ class StudyRecorder(Unsaved, Callback):
             self._study.storage.set_trial_state_values(flight.trial_id, TrialState.WAITING)
             return
         outcome = flight.outcome
-        self._study.set_attributes(flight.trial_id, flight.attributes | _summary(flight) | _story(outcome))
+        cost = {"oom_events": int(outcome.reason == "oom")} | _summary(flight)
+        self._study.set_attributes(flight.trial_id, flight.attributes | cost | _story(outcome))
         if outcome.reason not in ("complete", "asha"):
             self._study.note(outcome.reason, outcome.sentence, flight.order.number)
         value = flight.results[-1]["value"] if outcome.state == TrialState.COMPLETE else None
@@ -99,6 +101,12 @@ def _summary(flight: Flight) -> dict[str, Any]:
         "best_epoch": best["epoch"],
         "best_epoch_value": best["value"],
     }
+
+
+def _failure(sentence: str) -> Outcome:
+    """Out of memory is told apart from other crashes; no trial survives it yet, so it counts once or not at all."""
+    out_of_memory = any(words in sentence for words in OUT_OF_MEMORY)
+    return Outcome(TrialState.FAIL, "oom" if out_of_memory else "crash", sentence)
 
 
 def _error_text(trial: Any) -> str:

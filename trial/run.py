@@ -25,7 +25,7 @@ from search_spaces.errors import SpaceError
 from search_spaces.space import REFERENCE, SearchSpace
 from storage.database import check_reachable, check_url, open_storage
 from storage.lease import Lease
-from storage.provenance import provenance
+from storage.provenance import code_hash, provenance
 from storage.record import TrialRecord
 from storage.study import DEFINITION, StudyStore
 from trial.cluster import Resources, check_cluster, cluster

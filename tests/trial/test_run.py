@@ -72,7 +72,7 @@ def test_predictions_cover_the_folds_days_and_carry_labels(finished: tuple[Path,
 def test_each_trial_says_where_it_ran_and_what_it_cost(finished: tuple[Path, SweepOutcome]) -> None:
     runs, _ = finished
     for record in open_study(runs, "gat_ablation")[1]:
-        told = {"node", "device", "wall_seconds", "peak_memory_mib", "config_hash", "best_epoch"}
+        told = {"node", "device", "wall_seconds", "peak_memory_mib", "oom_events", "config_hash", "code", "best_epoch"}
         assert told <= set(record.attributes)
         assert record.attributes["config_hash"] == validated(record.config).hash
 
