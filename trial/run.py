@@ -211,10 +211,11 @@ def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> st
 def _open_stages(storage: RDBStorage, name: str, prepared: Prepared) -> list[Stage]:
     request, settings = prepared.request, Settings()
     place = Place(
-        request.runs.resolve(),
-        prepared.market.folder.resolve(),
-        request.resources.device,
-        settings.threads_per_trial,
+        runs=request.runs.resolve(),
+        store=prepared.market.folder.resolve(),
+        device=request.resources.device,
+        threads=settings.threads_per_trial,
+        code=code_hash(ROOT),
     )
     stages = []
     if "search" in request.stages:
