@@ -39,6 +39,8 @@ class ATFT(nn.Module):
 
     def __init__(self, config: ModelConfig, sizes: Sizes, seed: int) -> None:
         super().__init__()
+        if config.hidden != sizes.hidden:
+            raise ValueError(f"sizes must be those of the config, got hidden {sizes.hidden} and {config.hidden}")
         self.window = sizes.window
         for slot in ("selection", "projection", "norm", "augment", "temporal", "graph", "fusion", "head"):
             with _seeded(seed, slot):

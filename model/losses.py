@@ -13,9 +13,8 @@ def huber_by_horizon(score_BNK: Tensor, target_BNK: Tensor, mask_BNK: Tensor, de
     Divided by min(delta, 1), so that a small delta (nearly the absolute error) keeps gradients of order one.
     """
     each = functional.huber_loss(score_BNK, target_BNK, reduction="none", delta=delta) / min(delta, 1.0)
-    mask = mask_BNK.to(each.dtype)
-    count_BK = mask.sum(dim=1)
-    daily_BK = (each * mask).sum(dim=1) / count_BK.clamp(min=1)
+    count_BK = mask_BNK.sum(dim=1)
+    daily_BK = each.where(mask_BNK, 0.0).sum(dim=1) / count_BK.clamp(min=1)
     days_K = (count_BK > 0).sum(dim=0)
     return daily_BK.sum(dim=0) / days_K.clamp(min=1)
 

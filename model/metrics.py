@@ -27,7 +27,9 @@ METRICS: dict[str, DailyMetric] = {"rank_ic": rank_ic, "ic": ic}
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """Average ranks from 1, as scipy.stats.rankdata: [N] -> [N]."""
+    """Average ranks from 1, as scipy.stats.rankdata: [N] -> [N]; all NaN where any value is."""
+    if np.isnan(values).any():
+        return np.full(values.shape, np.nan)
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[inverse]
@@ -51,6 +53,8 @@ def _daily(
 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float:
+    if np.ptp(a) == 0 or np.ptp(b) == 0:  # a rounded mean would leave a residue, and a correlation with it
+        return float("nan")
     a = a.astype(np.float64) - a.mean(dtype=np.float64)
     b = b.astype(np.float64) - b.mean(dtype=np.float64)
     size = np.sqrt((a * a).sum() * (b * b).sum())

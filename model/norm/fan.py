@@ -4,7 +4,7 @@ Per window and channel the `top_k` strongest Fourier components are taken out (e
 continuation (eq. 6), which `restore` gives back. The transform is two matrix products with a real Fourier basis, which
 beats the FFT at these lengths on CPU.
 
-    c = Q^T x,    x_main = Q (c * top_k(|c|)),    y = x - x_main
+    c = Q^T x,    x_main = Q (c * top_k(|DFT x|)),    y = x - x_main
 """
 
 from __future__ import annotations
@@ -32,16 +32,26 @@ class FANConfig(BlockConfig):
 def fourier_basis(window: int) -> Tensor:
     """Orthonormal real basis [L, 2R], R = L // 2 + 1: cosine columns, then sine columns, zero where degenerate."""
     frequencies = window // 2 + 1
-    angle = 2 * math.pi * torch.outer(torch.arange(window), torch.arange(frequencies)) / window
-    basis = torch.cat([angle.cos(), angle.sin()], dim=1).double()
+    angle = 2 * math.pi * torch.outer(torch.arange(window), torch.arange(frequencies)).double() / window
+    basis = torch.cat([angle.cos(), angle.sin()], dim=1)
     length = basis.norm(dim=0)
     return torch.where(length > 1e-4, basis / length.clamp(min=1e-4), 0.0).float()
+
+
+def _amplitude(window: int) -> Tensor:
+    """DC, and Nyquist in even windows, stand for one complex coefficient, every other frequency for a pair."""
+    weight = torch.ones(window // 2 + 1)
+    weight[0] = 2.0
+    if window % 2 == 0:
+        weight[-1] = 2.0
+    return weight
 
 
 class FAN(nn.Module):
     """[B, N, L, H] -> [B, N, L, H]; the statistic is the predicted next value of the removed signal [B, N, H]."""
 
     basis: Tensor
+    amplitude: Tensor  # [R]: from the orthonormal basis' energy to the squared amplitude |rfft|^2, up to a constant
 
     def __init__(self, window: int, hidden: int, top_k: int, predictor: int) -> None:
         super().__init__()
@@ -50,13 +60,14 @@ class FAN(nn.Module):
             raise ValueError(f"FAN's top_k must be below the window's {frequencies} frequencies, got {top_k}")
         self.top_k = top_k
         self.register_buffer("basis", fourier_basis(window), persistent=False)
+        self.register_buffer("amplitude", _amplitude(window), persistent=False)
         self.predict = nn.Sequential(nn.Linear(2 * window, predictor), nn.ReLU(), nn.Linear(predictor, 1))
         self.restoring = nn.Linear(hidden, hidden, bias=False)
 
     def main_signal(self, x_BNHL: Tensor) -> Tensor:
         """The window rebuilt from its `top_k` strongest frequencies, DC among the candidates."""
         coefficients = x_BNHL @ self.basis
-        power = coefficients.detach().square().unflatten(-1, (2, -1)).sum(-2)
+        power = coefficients.detach().square().unflatten(-1, (2, -1)).sum(-2) * self.amplitude
         strongest = power.topk(self.top_k, dim=-1).indices
         keep = torch.zeros_like(power).scatter_(-1, strongest, 1.0)
         return (coefficients * torch.cat([keep, keep], dim=-1)) @ self.basis.T

@@ -3,7 +3,7 @@
 The window is cut into slices; each is centred and scaled by its own mean and deviation (eq. 2), and a small network
 predicts the statistics of the step to come from those of the slices, relative to the whole window's mean (eq. 5-6).
 
-    y_s = (x_s - m_s) / (d_s + eps)
+    y_s = (x_s - m_s) / sqrt(d_s^2 + eps^2)
     m_next = m + f(m_1 - m .. m_P - m),    log d_next = log d + g(log d_1 - log d .. log d_P - log d)
 """
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from model.norm.auxiliary import relative_squared_error
 from model.protocols import BlockConfig, Sizes
 
-EPSILON = 1e-2  # floor of a slice's deviation: projections are of order one, missing days are exactly zero
+EPSILON = 1e-2  # floor of a slice's deviation: projections are of order one, a slice of missing days is constant
 
 
 class SANConfig(BlockConfig):

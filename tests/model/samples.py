@@ -1,0 +1,87 @@
+"""Small inputs, every block of every slot, and a network with each of them, for the model's tests.
+
+Shapes: B days, N stocks, M = B*N nodes, T = B + L - 1 days with their history, L window, F features, H hidden,
+K horizons, E edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from model.atft import ATFT
+from model.config import ModelConfig
+from model.head.point import PointHeadConfig
+from model.protocols import BlockConfig, Sizes
+
+DAYS, STOCKS, NEIGHBOURS = 3, 6, 3
+SIZES = Sizes(features=7, hidden=8, window=10, edge_attributes=4, horizons=2)
+SLOTS = tuple(name for name in ModelConfig.model_fields if name != "hidden")
+
+REFERENCE = ModelConfig(hidden=SIZES.hidden, head=PointHeadConfig(small_init=False))
+
+
+def members(slot: str) -> tuple[type[BlockConfig], ...]:
+    """Config classes of a slot's union."""
+    annotation = ModelConfig.model_fields[slot].annotation
+    return get_args(annotation) or (annotation,)
+
+
+def variant(base: ModelConfig, **blocks: object) -> ModelConfig:
+    """`base` with other blocks, validated anew; without a graph block there is nothing to fuse."""
+    dumped = {name: getattr(base, name) for name in ModelConfig.model_fields} | blocks
+    if dumped["graph"].kind == "identity":
+        dumped["fusion"] = {"kind": "identity"}
+    return ModelConfig.model_validate(dumped)
+
+
+def every_network() -> Iterator[tuple[str, ModelConfig]]:
+    """The reference network with one slot filled by each member of its union in turn."""
+    for slot in SLOTS:
+        for member in members(slot):
+            yield f"{slot}={member().kind}", variant(REFERENCE, **{slot: member()})
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    """Standard normal values that depend on the seed alone."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def uniform(*shape: int, seed: int = 0) -> Tensor:
+    """Values in [0, 1) that depend on the seed alone."""
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+class Inputs(NamedTuple):
+    """Arguments of the network's forward, in order."""
+
+    x_TNF: Tensor
+    observed_TN: Tensor
+    edge_index: Tensor
+    edge_attr: Tensor
+
+
+def inputs(days: int = DAYS, stocks: int = STOCKS, seed: int = 0) -> Inputs:
+    """A block of random days, a fifth of whose cells are unobserved (and zero, as the loader leaves them)."""
+    rows = days + SIZES.window - 1
+    observed = uniform(rows, stocks, seed=seed + 1) < 0.8
+    x = normal(rows, stocks, SIZES.features, seed=seed + 2) * observed.unsqueeze(-1)
+    return Inputs(x, observed, *edges(days, stocks, seed + 3))
+
+
+def edges(days: int = DAYS, stocks: int = STOCKS, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Every stock's neighbours on every day, drawn without repetition: ([2, E], [E, 4])."""
+    distance = uniform(days, stocks, stocks, seed=seed) + 2 * torch.eye(stocks)
+    source = distance.topk(min(NEIGHBOURS, stocks - 1), dim=-1, largest=False).indices
+    target = torch.arange(stocks).view(1, -1, 1).expand_as(source)
+    first = torch.arange(days).view(-1, 1, 1) * stocks
+    index = torch.stack([(source + first).flatten(), (target + first).flatten()])
+    return index, normal(index.shape[1], SIZES.edge_attributes, seed=seed + 1)
+
+
+def network(config: ModelConfig = REFERENCE, seed: int = 0, sizes: Sizes = SIZES) -> ATFT:
+    """The network in evaluation."""
+    return ATFT(config, sizes, seed).eval()

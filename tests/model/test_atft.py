@@ -1,0 +1,465 @@
+"""The whole network: what may reach a score, what must, and what its parameters start from."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from data.config import DataConfig
+from data.graph import EDGE_ATTRIBUTES
+from data.loader import FoldBlocks
+from data.store import MarketStore
+from model.atft import ATFT
+from model.augment.identity import IdentityAugmentConfig
+from model.config import ModelConfig
+from model.graph.gatv2 import GATv2Config
+from model.graph.identity import NoGraphBlockConfig
+from model.head.point import PointHeadConfig
+from model.losses import huber_by_horizon
+from model.norm.fan import FANConfig
+from model.protocols import BlockConfig, Sizes
+from model.temporal.tft import TFTConfig
+from tests.model.samples import (
+    DAYS,
+    REFERENCE,
+    SIZES,
+    SLOTS,
+    STOCKS,
+    Inputs,
+    every_network,
+    inputs,
+    members,
+    network,
+    normal,
+    variant,
+)
+
+L = SIZES.window
+NO_GRAPH = variant(REFERENCE, graph=NoGraphBlockConfig())
+NETWORKS = list(every_network())
+
+each_network = pytest.mark.parametrize("config", [pytest.param(config, id=name) for name, config in NETWORKS])
+each_learning_norm = pytest.mark.parametrize(
+    "norm", [member() for member in members("norm") if member().kind != "identity"], ids=lambda norm: norm.kind
+)
+
+
+def _score(config: ModelConfig, given: Inputs) -> Tensor:
+    with torch.no_grad():
+        return network(config)(*given).score_BNK
+
+
+def _permuted(given: Inputs, order: Tensor) -> Inputs:
+    """The same block with stock order[n] in place n."""
+    day, stock = given.edge_index // STOCKS, given.edge_index % STOCKS
+    relabelled = day * STOCKS + order.argsort()[stock]
+    return Inputs(given.x_TNF[:, order], given.observed_TN[:, order], relabelled, given.edge_attr)
+
+
+def _one_day(given: Inputs, day: int) -> Inputs:
+    """The window of one day of a block, with its edges."""
+    rows, here = slice(day, day + L), given.edge_index[0] // STOCKS == day
+    index = given.edge_index[:, here] - day * STOCKS
+    return Inputs(given.x_TNF[rows], given.observed_TN[rows], index, given.edge_attr[here])
+
+
+# ---- what a prediction is --------------------------------------------------------------------------------------------
+
+
+@each_network
+def test_every_day_and_stock_gets_a_finite_score_per_horizon(config: ModelConfig) -> None:
+    prediction = network(config)(*inputs())
+    assert prediction.score_BNK.shape == (DAYS, STOCKS, SIZES.horizons)
+    assert prediction.score_BNK.isfinite().all()
+    assert prediction.auxiliary.shape == ()
+    assert prediction.auxiliary.isfinite()
+
+
+@each_network
+def test_scores_differ_between_stocks_and_days(config: ModelConfig) -> None:
+    score = _score(config, inputs())
+    assert (score.std(dim=0) > 1e-4).all()
+    assert (score.std(dim=1) > 1e-4).all()
+
+
+@each_network
+def test_a_network_gives_the_same_twice_in_evaluation(config: ModelConfig) -> None:
+    net, given = network(config), inputs()
+    first, second = net(*given), net(*given)
+    assert torch.equal(first.score_BNK, second.score_BNK)
+    assert torch.equal(first.auxiliary, second.auxiliary)
+
+
+# ---- what may reach a score ------------------------------------------------------------------------------------------
+
+
+@each_network
+def test_permuting_stocks_permutes_predictions(config: ModelConfig) -> None:
+    given, order = inputs(), torch.tensor([3, 0, 5, 1, 4, 2])
+    expected = _score(config, given)[:, order]
+    torch.testing.assert_close(_score(config, _permuted(given, order)), expected, atol=1e-5, rtol=1e-4)
+
+
+@each_network
+@pytest.mark.parametrize("day", range(DAYS - 1))
+def test_nothing_after_a_day_changes_its_score(config: ModelConfig, day: int) -> None:
+    given = inputs()
+    x, observed = given.x_TNF.clone(), given.observed_TN.clone()
+    x[day + L :] += 1 + normal(*x[day + L :].shape, seed=9)
+    observed[day + L :] = ~observed[day + L :]
+    before, after = _score(config, given), _score(config, given._replace(x_TNF=x, observed_TN=observed))
+    assert torch.equal(before[: day + 1], after[: day + 1])
+    assert ((before[day + 1 :] - after[day + 1 :]).abs().amax(dim=-1) > 1e-6).all()
+
+
+@each_network
+def test_a_block_of_days_is_scored_as_its_days_alone(config: ModelConfig) -> None:
+    given = inputs()
+    expected = torch.cat([_score(config, _one_day(given, day)) for day in range(DAYS)])
+    torch.testing.assert_close(_score(config, given), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_last_row_of_a_days_window_is_the_day_itself() -> None:
+    last_day = variant(REFERENCE, temporal={"kind": "identity"}, norm={"kind": "identity"})
+    last_day = variant(last_day, graph=NoGraphBlockConfig())
+    given = inputs()
+    for day in range(DAYS):
+        x = given.x_TNF.clone()
+        x[day + L - 1] += 1
+        changed = (_score(last_day, given) != _score(last_day, given._replace(x_TNF=x))).flatten(1).any(dim=1)
+        assert changed.nonzero().flatten().tolist() == [day]
+
+
+def test_without_a_graph_block_the_presence_of_other_stocks_changes_nothing() -> None:
+    given, few = inputs(), [1, 4]
+    alone = given._replace(x_TNF=given.x_TNF[:, few], observed_TN=given.observed_TN[:, few])
+    torch.testing.assert_close(_score(NO_GRAPH, alone), _score(NO_GRAPH, given)[:, few], atol=1e-5, rtol=1e-4)
+
+
+def test_without_a_graph_block_no_other_stocks_values_reach_a_score() -> None:
+    given = inputs()
+    x, observed = given.x_TNF.clone(), given.observed_TN.clone()
+    x[:, 1:], observed[:, 1:] = 3 * normal(len(x), STOCKS - 1, SIZES.features, seed=9), True
+    other = _score(NO_GRAPH, given._replace(x_TNF=x, observed_TN=observed))
+    assert torch.equal(other[:, 0], _score(NO_GRAPH, given)[:, 0])
+
+
+def _with_permuted_edges(given: Inputs) -> Inputs:
+    """Every edge gets the attributes of another, and every target another source of its day."""
+    source, target = given.edge_index
+    moved = source // STOCKS * STOCKS + (source + 1) % STOCKS
+    return given._replace(edge_index=torch.stack([moved, target]), edge_attr=given.edge_attr.roll(5, dims=0))
+
+
+def test_without_a_graph_block_permuted_edges_change_nothing() -> None:
+    given = inputs()
+    before, after = (network(NO_GRAPH)(*each) for each in (given, _with_permuted_edges(given)))
+    assert torch.equal(before.score_BNK, after.score_BNK)
+    assert torch.equal(before.auxiliary, after.auxiliary)
+
+
+@pytest.mark.parametrize("member", [m for m in members("graph") if m().kind != "identity"], ids=lambda m: m().kind)
+def test_with_a_graph_block_permuted_edges_change_every_score(member: type[BlockConfig]) -> None:
+    config, given = variant(REFERENCE, graph=member()), inputs()
+    moved = (_score(config, given) - _score(config, _with_permuted_edges(given))).abs()
+    assert (moved.amax(dim=-1) > 1e-5).all()
+
+
+@pytest.mark.parametrize("member", [m for m in members("graph") if m().kind != "identity"], ids=lambda m: m().kind)
+def test_an_edge_speaks_to_its_target_on_its_day_alone(member: type[BlockConfig]) -> None:
+    config, given = variant(REFERENCE, graph=member()), inputs()
+    edge = 30
+    attr = given.edge_attr.clone()
+    attr[edge] += 2
+    changed = (_score(config, given) != _score(config, given._replace(edge_attr=attr))).any(dim=-1)
+    day, stock = divmod(given.edge_index[1, edge].item(), STOCKS)
+    assert changed.nonzero().tolist() == [[day, stock]]
+
+
+def test_a_graph_block_without_edges_refuses() -> None:
+    bare = inputs()._replace(
+        edge_index=torch.empty(2, 0, dtype=torch.long), edge_attr=torch.empty(0, SIZES.edge_attributes)
+    )
+    with pytest.raises(ValueError, match="must get edges"):
+        _score(REFERENCE, bare)
+    assert _score(NO_GRAPH, bare).isfinite().all()
+
+
+def test_a_stock_that_is_never_observed_is_no_nan_for_anybody() -> None:
+    given = inputs()
+    x, observed = given.x_TNF.clone(), given.observed_TN.clone()
+    x[:, 2], observed[:, 2] = 0, False
+    net = network(REFERENCE).train()
+    prediction = net(*given._replace(x_TNF=x, observed_TN=observed))
+    (prediction.score_BNK.square().sum() + prediction.auxiliary).backward()
+    assert prediction.score_BNK.isfinite().all()
+    assert all(parameter.grad.isfinite().all() for parameter in net.parameters() if parameter.grad is not None)
+
+
+# ---- the order of the blocks ----------------------------------------------------------------------------------------
+
+
+def _recorded(net: ATFT, patch: pytest.MonkeyPatch) -> list[tuple[str, tuple[Tensor, ...]]]:
+    """Every call of a block of `net` from now on, with its arguments."""
+    calls: list[tuple[str, tuple[Tensor, ...]]] = []
+    for slot in ("selection", "projection", "augment", "temporal", "graph", "fusion", "head"):
+        getattr(net, slot).register_forward_pre_hook(lambda _, args, slot=slot: calls.append((slot, args)))
+    for name in ("normalize", "restore", "auxiliary_loss"):
+        method = getattr(net.norm, name)
+        patch.setattr(net.norm, name, lambda *args, n=name, m=method: calls.append((n, args)) or m(*args))
+    return calls
+
+
+def test_blocks_are_called_in_the_order_that_the_design_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = network().train()
+    calls = _recorded(net, monkeypatch)
+    net(*inputs())
+    order = "selection projection normalize augment temporal restore graph fusion head auxiliary_loss"
+    assert [name for name, _ in calls] == order.split()
+
+
+def test_a_window_is_the_day_and_the_days_before_it_with_their_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, given = network(), inputs()
+    calls = _recorded(net, monkeypatch)
+    net(*given)
+    arguments = dict(calls)
+    projected_TNH = net.projection(net.selection(given.x_TNF))
+    (x_BNLH,), (_, mask_BNL) = arguments["normalize"], arguments["temporal"]
+    for day in range(DAYS):
+        rows = slice(day, day + L)
+        torch.testing.assert_close(x_BNLH[day], projected_TNH[rows].transpose(0, 1))
+        assert torch.equal(mask_BNL[day], given.observed_TN[rows].T)
+
+
+def test_the_fusion_gets_the_own_view_first_and_the_neighbours_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = network()
+    calls = _recorded(net, monkeypatch)
+    net(*inputs())
+    arguments = dict(calls)
+    own_BNH, graph_BNH = arguments["fusion"]
+    assert torch.equal(own_BNH.flatten(0, 1), arguments["graph"][0])
+    assert torch.equal(graph_BNH.flatten(0, 1), net.graph(*arguments["graph"]))
+
+
+# ---- the scale regime ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("member", members("selection"), ids=lambda m: m().kind)
+def test_the_scale_of_a_stocks_features_is_the_scale_of_its_window_at_the_norm(
+    member: type[BlockConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scales = torch.logspace(-1, 1, 40)
+    x = normal(DAYS + L - 1, 1, SIZES.features) * scales.view(1, -1, 1)
+    windows: list[Tensor] = []
+    net = network(variant(NO_GRAPH, selection=member()))
+    normalize = net.norm.normalize
+    monkeypatch.setattr(net.norm, "normalize", lambda w: windows.append(w) or normalize(w))
+    net(x, torch.ones(x.shape[:2], dtype=torch.bool), *inputs()[2:])
+    deviation = windows[0].std(dim=2).log().mean(dim=(0, 2))
+    regime = scales.log() - scales.log().mean()
+    slope = (regime * deviation).sum() / regime.square().sum()
+    assert 0.9 < slope < 1.2
+
+
+# ---- where parameters start ------------------------------------------------------------------------------------------
+
+
+@each_network
+def test_turning_one_block_leaves_the_start_of_the_others_alone(config: ModelConfig) -> None:
+    turned = {slot for slot in SLOTS if getattr(config, slot) != getattr(REFERENCE, slot)}
+    start, other = (network(each, seed=3).state_dict() for each in (REFERENCE, config))
+    for slot in {"projection", *SLOTS} - turned:
+        own = {name: value for name, value in start.items() if name.startswith(f"{slot}.")}
+        assert own.keys() == {name for name in other if name.startswith(f"{slot}.")}
+        assert all(torch.equal(value, other[name]) for name, value in own.items()), slot
+
+
+def test_the_seed_decides_the_start_of_every_slot() -> None:
+    one, same, other = (network(seed=seed).state_dict() for seed in (3, 3, 4))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    for slot in {name.split(".")[0] for name in one}:
+        assert any(not torch.equal(one[name], other[name]) for name in one if name.startswith(f"{slot}."))
+
+
+def test_no_two_slots_start_from_the_same_draws() -> None:
+    """A layer of the same fan-in would repeat another's weights, were the slot's name no part of the seed."""
+    net = network()
+    first, second = net.selection.inner.weight[: SIZES.hidden], net.projection.weight
+    assert first.shape == second.shape
+    assert (first != second).all()
+
+
+def test_building_a_network_draws_nothing_from_the_global_generator() -> None:
+    before = torch.random.get_rng_state()
+    network()
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_global_generator_does_not_move_the_start() -> None:
+    torch.manual_seed(1)
+    one = network(seed=3).state_dict()
+    torch.manual_seed(2)
+    other = network(seed=3).state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@each_network
+def test_forward_creates_no_parameter_and_resizes_none(config: ModelConfig) -> None:
+    net = network(config).train()
+    before = {name: (id(value), value.shape) for name, value in net.named_parameters()}
+    state = set(net.state_dict())
+    for days in (1, DAYS):
+        prediction = net(*inputs(days))
+        (prediction.score_BNK.sum() + prediction.auxiliary).backward()
+    assert {name: (id(value), value.shape) for name, value in net.named_parameters()} == before
+    assert set(net.state_dict()) == state
+
+
+@each_network
+def test_a_saved_network_predicts_the_same_when_loaded(config: ModelConfig) -> None:
+    saved, loaded = network(config, seed=1), network(config, seed=2)
+    loaded.load_state_dict(saved.state_dict())
+    assert torch.equal(loaded(*inputs()).score_BNK, saved(*inputs()).score_BNK)
+
+
+def test_the_settings_of_the_blocks_arrive() -> None:
+    config = ModelConfig(
+        hidden=SIZES.hidden,
+        norm=FANConfig(top_k=2),
+        augment=IdentityAugmentConfig(),
+        temporal=TFTConfig(heads=1, dropout=0.05),
+        graph=GATv2Config(heads=2, temperature=0.5, dropout=0.15, edge_dropout=0.25),
+        head=PointHeadConfig(dropout=0.45),
+    )
+    net = network(config)
+    assert net.norm.top_k == 2
+    assert (net.temporal.heads, net.temporal.after_lstm.dropout.p) == (1, 0.05)
+    assert (net.graph.conv.heads, net.graph.conv.temperature) == (2, 0.5)
+    assert (net.graph.conv.dropout, net.graph.edge_dropout) == (0.15, 0.25)
+    assert net.head.body[2].p == 0.45
+
+
+# ---- the auxiliary loss ----------------------------------------------------------------------------------------------
+
+
+@each_learning_norm
+def test_the_auxiliary_loss_compares_with_the_projection_of_the_next_observed_day(
+    norm: BlockConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, given = network(variant(REFERENCE, norm=norm)), inputs()
+    seen: list[tuple[Tensor, Tensor]] = []
+    loss = net.norm.auxiliary_loss
+    monkeypatch.setattr(net.norm, "auxiliary_loss", lambda s, x, m: seen.append((x, m)) or loss(s, x, m))
+    net(*given)
+    following_BNH, known_BN = seen[0]
+    projected_TNH = net.projection(net.selection(given.x_TNF))
+    assert not following_BNH.requires_grad
+    for day in range(DAYS - 1):
+        today, tomorrow = day + L - 1, day + L
+        assert torch.equal(following_BNH[day], projected_TNH[tomorrow])
+        assert torch.equal(known_BN[day], given.observed_TN[today] & given.observed_TN[tomorrow])
+    assert not known_BN[-1].any()
+
+
+@each_learning_norm
+def test_the_auxiliary_loss_ignores_the_last_day_of_the_block(norm: BlockConfig) -> None:
+    """The last row of a block is in the last day's window alone; otherwise it is a detached target."""
+    net, given = network(variant(REFERENCE, norm=norm)), inputs()
+    x = given.x_TNF.requires_grad_()
+    net(*given).auxiliary.backward()
+    assert x.grad is not None
+    assert (x.grad[-1] == 0).all()
+    assert (x.grad[:-1] != 0).any(dim=2).any(dim=1).all()
+
+
+@each_learning_norm
+def test_a_block_of_one_day_knows_no_next_day(norm: BlockConfig) -> None:
+    net = network(variant(REFERENCE, norm=norm))
+    auxiliary = net(*inputs(days=1)).auxiliary
+    auxiliary.backward()
+    assert auxiliary.item() == 0
+    assert all((p.grad == 0).all() for p in net.parameters() if p.grad is not None)
+
+
+@each_learning_norm
+@pytest.mark.parametrize("observed", [True, False])
+def test_the_auxiliary_loss_ignores_a_target_that_was_not_observed(norm: BlockConfig, observed: bool) -> None:
+    net, given = network(variant(REFERENCE, norm=norm)), inputs()
+    given.observed_TN[-2:, 0] = torch.tensor([True, observed])
+    x = given.x_TNF.clone()
+    x[-1, 0] += 5
+    before, after = (net(*each).auxiliary for each in (given, given._replace(x_TNF=x)))
+    assert torch.equal(before, after) is not observed
+
+
+@each_learning_norm
+def test_the_auxiliary_loss_teaches_the_norms_predictors(norm: BlockConfig) -> None:
+    net = network(variant(REFERENCE, norm=norm))
+    net(*inputs()).auxiliary.backward()
+    moved = {name for name, value in net.norm.named_parameters() if value.grad is not None and value.grad.any()}
+    assert moved == {name for name, _ in net.norm.named_parameters() if "restoring" not in name}
+
+
+# ---- real blocks -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def blocks(small_store: MarketStore, small_config: DataConfig) -> FoldBlocks:
+    return FoldBlocks(small_store, small_store.splits(small_config).search, small_config, block_days=4)
+
+
+def _reference(store: MarketStore, config: DataConfig) -> tuple[ModelConfig, ATFT]:
+    reference = ModelConfig()
+    sizes = Sizes(
+        features=len(store.meta.features),
+        hidden=reference.hidden,
+        window=config.window,
+        edge_attributes=len(EDGE_ATTRIBUTES),
+        horizons=len(config.horizons),
+    )
+    return reference, ATFT(reference, sizes, seed=0)
+
+
+def test_every_parameter_of_the_reference_learns_from_the_labels_of_a_real_block(
+    blocks: FoldBlocks, small_store: MarketStore, small_config: DataConfig
+) -> None:
+    net = _reference(small_store, small_config)[1].train()
+    start = blocks.fold.train.start
+    block = blocks.block(range(start, start + 4))
+    score = net(block.x_TNF, block.observed_TN, block.edge_index_2E, block.edge_attr_E4).score_BNK
+    huber_by_horizon(score, block.target_BNK, block.label_mask_BNK, delta=1.0).sum().backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_the_reference_fits_one_real_block(
+    blocks: FoldBlocks, small_store: MarketStore, small_config: DataConfig
+) -> None:
+    net = _reference(small_store, small_config)[1].eval()  # no dropout: can it learn at all?
+    start = blocks.fold.train.start
+    block = blocks.block(range(start, start + 4))
+    optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(60):
+        score = net(block.x_TNF, block.observed_TN, block.edge_index_2E, block.edge_attr_E4).score_BNK
+        loss = huber_by_horizon(score, block.target_BNK, block.label_mask_BNK, delta=1.0).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_every_scored_day_of_a_real_fold_gets_scores_that_rank(
+    blocks: FoldBlocks, small_store: MarketStore, small_config: DataConfig
+) -> None:
+    net = _reference(small_store, small_config)[1].eval()
+    with torch.no_grad():
+        scores = [net(b.x_TNF, b.observed_TN, b.edge_index_2E, b.edge_attr_E4).score_BNK for b in blocks.scored()]
+    score_BNK = torch.cat(scores)
+    assert len(score_BNK) == len(blocks.fold.score)
+    assert score_BNK.isfinite().all()
+    assert (score_BNK.std(dim=1) > 1e-5).all()
