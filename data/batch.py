@@ -30,7 +30,7 @@ class DayBlock:
     edge_attr_E4: Tensor
     return_BNK: Tensor  # forward returns, 0 where unknown
     target_BNK: Tensor  # per-day z-scores of them, 0 where unknown
-    label_mask_BNK: Tensor  # bool: observed, usable and the label is known
+    label_mask_BNK: Tensor  # bool: observed, the label is known, and enough stocks have one on the day
 
     def to(self, device: torch.device) -> DayBlock:
         """The block on a device; itself where it is there already."""
@@ -51,6 +51,7 @@ def make_block(
     observed = store.observed[days.start : days.stop]
     target = daily_zscore(np.where(observed[..., None], labels, np.nan))
     mask = np.isfinite(target)
+    mask &= mask.sum(axis=1, keepdims=True) >= config.min_stocks
     edge_index, edge_attr = _edges(store, days, observed)
     return DayBlock(
         days=days,

@@ -45,7 +45,7 @@ class CorrelationGraphConfig(Frozen):
     window: int = Field(60, ge=10, description="trailing days of the correlation")
     lead_lag_window: int = Field(250, ge=20, description="trailing days of the one-day lead-lag correlation")
     k: int = Field(14, ge=1, description="neighbours per stock before symmetrisation")
-    min_correlation: float = Field(0.0, ge=-1, lt=1, description="weaker neighbours are dropped")
+    min_correlation: float = Field(0.0, ge=-1, lt=1, description="neighbours must exceed it")
     refresh_days: int = Field(5, ge=1, description="days between rebuilds; a day uses the last graph at or before it")
 
 

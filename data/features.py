@@ -106,17 +106,14 @@ def volume_shock(days: int) -> Feature:
     return compute
 
 
-def turnover_rank(days: int) -> Feature:
-    """Cross-sectional rank of the trailing mean of close x volume, -0.5 to 0.5."""
-    return lambda bars: _rank(_mean(bars.close * bars.volume, days))
-
-
-def illiquidity(days: int) -> Feature:
-    """Log of the mean absolute return per unit of turnover (Amihud 2002), against the cross-section."""
+def illiquidity_shock(short: int, long: int) -> Feature:
+    """Log price impact (Amihud 2002) of the last days against the stock's own longer mean, free of its price level."""
 
     def compute(bars: Bars) -> pd.DataFrame:
         traded = bars.close * bars.volume
-        return _less_mean(_log(_mean(bars.returns.abs() / traded.where(traded > 0), days) + 1e-16))
+        impact = bars.returns.abs() / traded.where(traded > 0)
+        recent, usual = _mean(impact, short), _mean(impact, long)
+        return _log((recent / usual.where(usual > 0)).clip(lower=1e-3))
 
     return compute
 
@@ -198,7 +195,7 @@ FEATURES: dict[str, Feature] = {
     "mean_range_20": mean_range(20),
     "close_location": close_location,
     **{f"volume_shock_{d}": volume_shock(d) for d in (5, 20, 60)},
-    "illiquidity_20": illiquidity(20),
+    "illiquidity_shock_5_60": illiquidity_shock(5, 60),
     "beta_60": beta(60),
     "residual_volatility_60": residual_volatility(60),
     "residual_momentum_60_5": residual_momentum(60, 5),
@@ -216,7 +213,7 @@ FEATURES: dict[str, Feature] = {
     "rank_volatility_20": ranked(volatility(20)),
     "rank_volume_shock_20": ranked(volume_shock(20)),
     "rank_beta_60": ranked(beta(60)),
-    "rank_turnover_20": turnover_rank(20),
+    "rank_illiquidity_shock_5_60": ranked(illiquidity_shock(5, 60)),
 }
 
 

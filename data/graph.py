@@ -121,7 +121,7 @@ def _symmetric_top_k(correlation: np.ndarray, config: CorrelationGraphConfig) ->
     strongest = np.argpartition(-score, k - 1, axis=1)[:, :k]
     chosen = np.zeros_like(score, dtype=bool)
     np.put_along_axis(chosen, strongest, True, axis=1)
-    chosen &= score >= config.min_correlation
+    chosen &= score > config.min_correlation
     chosen |= chosen.T
     return tuple(np.nonzero(chosen))  # type: ignore[return-value]
 

@@ -46,19 +46,20 @@ class FoldBlocks:
     def steps(self, epoch: int, seed: int, days_per_step: int, days_per_epoch: int) -> list[list[range]]:
         """The epoch's steps, each a list of day ranges: stratified in time, offset and order drawn anew.
 
-        Every range lies within the training days; each day occurs at most once in an epoch.
+        Every range lies within the training days; each day occurs at most once in an epoch. The blocks of a step
+        come from the same place of equally long strata, so that they are one stratum apart.
         """
         rng = np.random.default_rng([seed, epoch, 0xDA7A])
         width = min(self.block_days, self.num_train_days)
-        offset = int(rng.integers(0, width)) if self.num_train_days > width else 0
+        offset = int(rng.integers(0, min(width, self.num_train_days - width + 1)))
         starts = np.arange(self.fold.train.start + offset, self.fold.train.stop - width + 1, width)
-        wanted = max(1, min(len(starts), round(days_per_epoch / width)))
-        per_step = max(1, round(days_per_step / width))
-        num_steps = max(1, wanted // per_step)
-        strata = np.array_split(starts, min(per_step, len(starts)))
-        columns = [rng.permutation(stratum)[:num_steps] for stratum in strata]
-        steps = [[c[i] for c in columns if i < len(c)] for i in range(min(num_steps, max(map(len, columns))))]
-        return [[range(int(s), int(s) + width) for s in step] for step in steps]
+        per_step = max(1, min(round(days_per_step / width), len(starts)))
+        stratum = len(starts) // per_step
+        skipped = int(rng.integers(0, len(starts) - stratum * per_step + 1))
+        grid = starts[skipped : skipped + stratum * per_step].reshape(per_step, stratum)
+        num_steps = max(1, min(stratum, round(days_per_epoch / (width * per_step))))
+        chosen = rng.permutation(stratum)[:num_steps]
+        return [[range(int(s), int(s) + width) for s in grid[:, place]] for place in chosen]
 
     def block(self, days: range) -> DayBlock:
         """The block of consecutive training or scored days; valid until the next call."""

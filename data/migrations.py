@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from filelock import FileLock
+
 from data.errors import DataError
 
 SCHEMA_VERSION = 1
@@ -26,24 +28,30 @@ def migrate(folder: Path, steps: Mapping[int, Step] | None = None, target: int =
         DataError: the store is newer than this program, or a step is missing.
     """
     steps = STEPS if steps is None else steps
-    version = _version(folder)
-    if version == target:
+    if _version(folder) == target:
         return
-    if version > target:
-        raise DataError(
-            f"a prepared store must be of version {target} or older, but {folder} is of version {version}, made by "
-            f"a newer program. Update this one, or remove the folder to prepare it again."
-        )
-    missing = [v for v in range(version, target) if v not in steps]
-    if missing:
-        raise DataError(f"no migration leads from version {missing[0]}; remove {folder} to prepare it again.")
-    scratch = folder.with_name(f".{folder.name}.migrating")
-    shutil.rmtree(scratch, ignore_errors=True)
+    with FileLock(folder.with_name(f".{folder.name}.migration.lock")):
+        version = _version(folder)  # another process may have been faster
+        if version > target:
+            raise DataError(
+                f"a prepared store must be of version {target} or older, but {folder} is of version {version}, made "
+                f"by a newer program. Update this one, or remove the folder to prepare it again."
+            )
+        missing = [v for v in range(version, target) if v not in steps]
+        if missing:
+            raise DataError(f"no migration leads from version {missing[0]}; remove {folder} to prepare it again.")
+        if version < target:
+            _migrate_copy(folder, steps, version, target)
+
+
+def _migrate_copy(folder: Path, steps: Mapping[int, Step], version: int, target: int) -> None:
+    scratch, retired = (folder.with_name(f".{folder.name}.{word}") for word in ("migrating", "retired"))
+    for left in (scratch, retired):
+        shutil.rmtree(left, ignore_errors=True)
     shutil.copytree(folder, scratch)
     for step in range(version, target):
         steps[step](scratch)
         _set_version(scratch, step + 1)
-    retired = folder.with_name(f".{folder.name}.retired")
     folder.rename(retired)
     scratch.rename(folder)
     shutil.rmtree(retired)

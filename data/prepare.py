@@ -64,12 +64,13 @@ def _build(panel_path: Path, key: str, folder: Path, config: DataConfig, say: Sa
     say(f"reading {panel_path}")
     whole = read_panel(panel_path)
     _refuse_small(whole, config)
-    panel = whole.until(len(whole.dates) - config.splits.holdout_days)
+    panel = whole.until(len(whole.dates) - config.splits.holdout_days).listed()
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(scratch, ignore_errors=True)
+    for left in folder.parent.glob(f".{folder.name}.*.tmp"):  # of killed preparations: the lock is ours
+        shutil.rmtree(left)
     scratch.mkdir(parents=True)
     try:
-        first_usable = _write_arrays(panel, scratch, config, say)
+        first_known = _write_arrays(panel, scratch, config, say)
         graphs = _write_graphs(panel, scratch, config, say)
         meta = StoreMeta(
             schema_version=SCHEMA_VERSION,
@@ -81,7 +82,8 @@ def _build(panel_path: Path, key: str, folder: Path, config: DataConfig, say: Sa
             features=list(FEATURES),
             horizons=list(config.horizons),
             delay=config.delay,
-            first_usable=max(first_usable, graphs.first_day) if graphs else first_usable,
+            first_known=first_known,
+            first_graph=graphs.first_day if graphs else 0,
             holdout_from=str(whole.dates[len(panel.dates)]) if len(panel.dates) < len(whole.dates) else None,
             mean_degree=graphs.mean_degree if graphs else None,
         )
@@ -121,7 +123,7 @@ def _write_arrays(panel: Panel, folder: Path, config: DataConfig, say: Say) -> i
     usable = np.flatnonzero(known >= USABLE_SHARE)
     if not len(usable):
         raise DataError("no day has half of its features; the panel is too short or too sparse.")
-    return int(usable[0]) + config.window - 1
+    return int(usable[0])
 
 
 def _write_graphs(panel: Panel, folder: Path, config: DataConfig, say: Say) -> DailyGraphs | None:

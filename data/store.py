@@ -31,7 +31,8 @@ class StoreMeta:
     features: list[str]
     horizons: list[int]
     delay: int
-    first_usable: int
+    first_known: int  # first day that has most of its features
+    first_graph: int  # first day that has edges, 0 without a graph
     holdout_from: str | None  # first day of the hold-out, which the arrays do not contain
     mean_degree: float | None
 
@@ -87,5 +88,5 @@ class MarketStore:
                 f"the store was prepared for horizons {self.meta.horizons} and delay {self.meta.delay}, but "
                 f"{config.horizons} and {config.delay} were asked. Prepare it again."
             )
-        first = max(self.meta.first_usable, config.window - 1)
+        first = max(self.meta.first_known + config.window - 1, self.meta.first_graph)
         return make_splits(self.num_days, first, config)
