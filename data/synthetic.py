@@ -28,7 +28,7 @@ FORMAT = 1  # raise when the same settings give other numbers
 class SyntheticConfig(Frozen):
     """Size, seed and effects of a market; equal settings give equal bytes."""
 
-    num_stocks: int = Field(100, ge=10)
+    num_stocks: int = Field(80, ge=10)
     num_days: int = Field(800, ge=60)
     num_sectors: int = Field(8, ge=1)
     seed: int = 7

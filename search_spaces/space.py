@@ -31,7 +31,7 @@ class Budget:
     """Defaults that the command line overrides."""
 
     trials: int = 12  # finished search trials
-    epochs: int = 6  # per trial
+    epochs: int = 5  # per trial
     seeds: int = 2  # per confirm arm and fold
 
 
