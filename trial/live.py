@@ -22,10 +22,10 @@ COLOURS = {"COMPLETE": "green", "PRUNED": "yellow", "FAIL": "red", "RUNNING": "c
 class Display:
     """One stage's progress. Use as a context manager around the run."""
 
-    def __init__(self, console: Console, stage: str, target: int, finished_before: int, epochs: int) -> None:
+    def __init__(self, console: Console, stage: str, study: StudyStore, target: int, epochs: int) -> None:
         self.console, self.stage, self.target, self.epochs = console, stage, target, epochs
-        self._before, self._started, self._drawn = finished_before, time.monotonic(), 0.0
-        self._told: set[int] = set()
+        self._told = {trial.number for trial in _finished(study)}
+        self._before, self._started, self._drawn = len(self._told), time.monotonic(), 0.0
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Display:
@@ -52,15 +52,13 @@ class Display:
             self._draw(study, flights)
 
     def _tell_finished(self, study: StudyStore) -> None:
-        trials = study.study.get_trials(deepcopy=False)
-        finished = [trial for trial in trials if trial.state.is_finished()]
-        if not self._told and len(finished) - self._before > 0:
-            self._told = {t.number for t in finished[: self._before]}
+        finished = _finished(study)
         for trial in finished:
-            if trial.number not in self._told and trial.user_attrs.get("reason"):
+            if trial.number not in self._told:
                 self._told.add(trial.number)
                 self.console.print(
-                    f"{self.stage}: {len(finished)}/{self.target} {_line(trial)}, {self._times(len(finished))}"
+                    f"{self.stage}: {len(finished)}/{self.target} {_line(trial)}, {self._times(len(finished))}",
+                    markup=False,
                 )
 
     def _draw(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:
@@ -97,6 +95,10 @@ class Display:
         if done_here > 0 and finished < self.target:
             text += f", left about {_clock(elapsed / done_here * (self.target - finished))}"
         return text
+
+
+def _finished(study: StudyStore) -> list[FrozenTrial]:
+    return [trial for trial in study.study.get_trials(deepcopy=False) if trial.state.is_finished()]
 
 
 def _best(trials: list[FrozenTrial]) -> str:

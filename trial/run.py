@@ -285,7 +285,7 @@ def _run(
         console.print(f"{stage.title}: {finished} of {stage.plan.target} trials finished already")
         return
     request = prepared.request
-    with Display(console, stage.title, stage.plan.target, finished, prepared.base.train.epochs) as display:
+    with Display(console, stage.title, stage.study, stage.plan.target, prepared.base.train.epochs) as display:
         run_stage(
             stage.study,
             stage.plan,

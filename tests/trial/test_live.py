@@ -1,0 +1,74 @@
+"""What a person sees: plain lines where output is piped, a table on a terminal."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+from rich.console import Console
+
+from storage.database import open_storage
+from storage.study import StudyStore
+from trial.live import Display
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> StudyStore:
+    return StudyStore(open_storage(f"sqlite:///{tmp_path}/sweeps.db"), "demo")
+
+
+def finish(study: StudyStore, number: int, state: TrialState, value: float | None, reason: str) -> None:
+    study.set_attributes(study.study.get_trials(deepcopy=False)[number]._trial_id, {"reason": reason})
+    study.tell(number, state, value)
+
+
+def ask(study: StudyStore, count: int) -> None:
+    for _ in range(count):
+        study.ask().suggest_categorical("gat", (True, False))
+
+
+def output(display: Display) -> str:
+    assert isinstance(display.console.file, io.StringIO)
+    return display.console.file.getvalue()
+
+
+def plain(study: StudyStore, target: int) -> Display:
+    return Display(Console(file=io.StringIO(), width=200), "search", study, target, epochs=4)
+
+
+def test_each_finish_is_one_line_whatever_the_order(study: StudyStore) -> None:
+    ask(study, 4)
+    finish(study, 3, TrialState.COMPLETE, 0.03, "complete")
+    with plain(study, 4) as display:
+        for number, state, value, reason in (
+            (1, TrialState.COMPLETE, 0.05, "complete"),
+            (0, TrialState.PRUNED, None, "asha"),
+            (2, TrialState.FAIL, None, "crash"),
+        ):
+            finish(study, number, state, value, reason)
+            display.change(study, {})
+            display.change(study, {})
+    lines = output(display).splitlines()
+    assert lines[0] == "search: 1 of 4 trials finished, starting"
+    assert [line.split(",")[0].split(" [")[0] for line in lines[1:]] == [
+        "search: 2/4 trial 1 COMPLETE RankIC +0.0500",
+        "search: 3/4 trial 0 PRUNED (asha)",
+        "search: 4/4 trial 2 FAIL (crash)",
+    ]
+    assert "left about" in lines[1]
+
+
+def test_a_terminal_gets_a_table_with_states_best_and_times(study: StudyStore) -> None:
+    ask(study, 3)
+    finish(study, 0, TrialState.COMPLETE, 0.0425, "complete")
+    console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)
+    with Display(console, "search", study, 3, epochs=4) as display:
+        display.change(study, {})
+        text = output(display)
+    assert "demo: 1 of 3 trials" in text
+    assert "COMPLETE" in text
+    assert "RUNNING" in text
+    assert "best +0.0425 (trial 0)" in text
+    assert "elapsed 0:00" in text
