@@ -15,7 +15,7 @@ from torch import Tensor
 class BlockConfig(BaseModel):
     """Base of every block's settings: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Sizes(NamedTuple):

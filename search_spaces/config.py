@@ -20,7 +20,7 @@ IDENTITY_OF_A_RUN = ("seed", "fold", "arm")  # which repetition it is, not what 
 class TrialConfig(BaseModel):
     """Everything that a trial's result depends on, besides the market."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
@@ -60,10 +60,10 @@ class TrialConfig(BaseModel):
         content = self.model_dump()
         for key, value in changes.items():
             *path, last = key.split(".")
-            section = content
+            section: Any = content
             for name in path:
-                section = section[name]
-            if last not in section:
+                section = section.get(name) if isinstance(section, dict) else None
+            if not isinstance(section, dict) or last not in section:
                 raise SpaceError(f"a setting must exist to be changed, but there is no {key!r}.")
             section[last] = value.model_dump() if isinstance(value, BaseModel) else value
         return validated(content)

@@ -11,7 +11,6 @@ from model.fusion.gated import GatedFusionConfig
 from model.fusion.identity import IdentityFusionConfig
 from model.graph.gatv2 import GATv2Config
 from model.graph.identity import NoGraphBlockConfig
-from model.head.point import PointHeadConfig
 from model.norm.fan import FANConfig
 from model.norm.fan_san import FANSANConfig
 from model.norm.identity import IdentityNormConfig
@@ -34,7 +33,7 @@ def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
             "model.fusion": fusion,
             "model.norm": norm,
             "model.augment": _augment(trial),
-            "model.head": PointHeadConfig(small_init=trial.suggest_categorical("small_init", SWITCH)),
+            "model.head.small_init": trial.suggest_categorical("small_init", SWITCH),
             "train.huber_delta": trial.suggest_float("huber_delta", 0.1, 3.0, log=True),
             "train.learning_rate": trial.suggest_float("learning_rate", 5e-4, 8e-3, log=True),
         }
@@ -79,7 +78,7 @@ SPACE = SearchSpace(
         "no_fan": Arm("slice statistics only", {"model.norm": SANConfig()}),
         "no_san": Arm("frequencies only", {"model.norm": FANConfig()}),
         "no_freq_dropout": Arm("no spectral augmentation", {"model.augment": IdentityAugmentConfig()}),
-        "no_small_init": Arm("default head initialisation", {"model.head": PointHeadConfig(small_init=False)}),
+        "no_small_init": Arm("default head initialisation", {"model.head.small_init": False}),
     },
     first_points=(
         {

@@ -61,8 +61,12 @@ class SearchSpace:
         """Reference first, then every arm, on the market and budget of `base`.
 
         Raises:
-            SpaceError: an arm changes nothing, or two arms are the same configuration.
+            SpaceError: an arm changes nothing, two arms are the same configuration, or one has the reference's name.
         """
+        if REFERENCE in self.arms:
+            raise SpaceError(
+                f"no arm of space {self.name!r} may be named {REFERENCE!r}: that is what arms differ from."
+            )
         configs = {REFERENCE: base.replace(arm=REFERENCE)}
         for name, arm in self.arms.items():
             configs[name] = arm.apply(base).replace(arm=name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,13 +16,14 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
 from storage.errors import StorageError
-from storage.tables import create_tables, has_tables
+from storage.tables import check_version, create_tables, has_tables
 
 BUSY_TIMEOUT_SECONDS = 60
 CONNECT_TIMEOUT_SECONDS = 5
 BACK_OFF_SECONDS = (0.2, 1.0, 5.0)
-# Busy or away, and the tables that another process made between our look and our CREATE TABLE.
-PASSING = (sa.exc.OperationalError, sa.exc.ProgrammingError, StorageInternalError)
+PASSING = (sa.exc.OperationalError, StorageInternalError)  # busy or away
+# While a store is opened, also: tables that another process made between our look and our CREATE TABLE.
+OPENING = (*PASSING, sa.exc.ProgrammingError, sa.exc.IntegrityError, sqlite3.OperationalError)
 Result = TypeVar("Result")
 
 
@@ -28,25 +31,31 @@ def check_url(url: str) -> sa.URL:
     """Parses and normalises a store's URL; `postgresql://` gets psycopg 3.
 
     Raises:
-        StorageError: not a URL, not a kind we keep, or one that carries a password.
+        StorageError: not a URL, not a kind we keep, one that carries a password, or one that lives in memory.
     """
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise StorageError(f"a store must be a database URL such as sqlite:///runs/sweeps.db, got {url!r}.") from error
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+    except (sa.exc.ArgumentError, ValueError) as error:
         raise StorageError(
-            f"a store must be sqlite or postgresql, got {parsed.get_backend_name()!r} in "
-            f"{parsed.render_as_string(hide_password=True)}."
-        )
-    if parsed.password:
+            f"a store must be a database URL such as sqlite:///runs/sweeps.db, got {_without_password(url)!r}."
+        ) from error
+    backend = parsed.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise StorageError(f"a store must be sqlite or postgresql, got {backend!r}.")
+    if parsed.password or "password" in parsed.query:
         raise StorageError(
             "a store's URL must not carry a password: it would show in process lists. Put it in ~/.pgpass "
             "(PGPASSFILE) and leave it out of the URL."
         )
-    if parsed.get_backend_name() == "sqlite" and not parsed.database:
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if not parsed.database or ":memory:" in parsed.database or parsed.query.get("mode") == "memory":
         raise StorageError("a store must outlive the process, but this SQLite URL names no file.")
-    return parsed.set(drivername="postgresql+psycopg") if parsed.get_backend_name() == "postgresql" else parsed
+    return parsed
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r":[^:/@]*@", ":***@", url)
 
 
 def check_reachable(url: str) -> None:
@@ -80,10 +89,17 @@ def open_storage(url: str) -> RDBStorage:
     """
     parsed = check_url(url)
     check_reachable(url)
+    try:
+        return persistently(lambda: _create(parsed), OPENING)
+    except OSError as error:
+        raise StorageError(f"a store must be writable, but {parsed.database} is not: {error}") from error
+
+
+def _create(parsed: sa.URL) -> RDBStorage:
     if parsed.get_backend_name() == "sqlite":
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
         _write_ahead(str(parsed.database))
-    return persistently(lambda: _connect(parsed, create=True))
+    return _connect(parsed, create=True)
 
 
 def open_existing(url: str) -> RDBStorage:
@@ -104,7 +120,9 @@ def open_existing(url: str) -> RDBStorage:
         looking.dispose()
     if not is_made:
         raise StorageError(f"a store must hold a sweep's tables, but {shown} does not (yet).")
-    return _connect(parsed, create=False)
+    storage = _connect(parsed, create=False)
+    check_version(storage.engine)
+    return storage
 
 
 def _connect(parsed: sa.URL, create: bool) -> RDBStorage:
@@ -120,25 +138,26 @@ def _connect(parsed: sa.URL, create: bool) -> RDBStorage:
     )
     if is_sqlite:
         sa.event.listen(storage.engine, "connect", _relax_sync)
+        storage.engine.dispose()  # the connection that Optuna opened before we listened
     if create:
         create_tables(storage.engine)
     return storage
 
 
-def persistently(action: Callable[[], Result]) -> Result:
-    """Runs an action on the store, again with back-off where the database is busy, away or being made.
+def persistently(action: Callable[[], Result], passing: tuple[type[Exception], ...] = PASSING) -> Result:
+    """Runs an action on the store, again with back-off where its error may pass.
 
     Raises:
-        StorageError: it stayed away.
+        StorageError: it did not.
     """
     for pause in BACK_OFF_SECONDS:
         try:
             return action()
-        except PASSING:
+        except passing:
             time.sleep(pause)
     try:
         return action()
-    except PASSING as error:
+    except passing as error:
         raise StorageError(f"the store must take writes, but stayed away: {error}") from error
 
 
@@ -162,7 +181,7 @@ def _check_sqlite_file(path: Path) -> None:
 
 def _write_ahead(path: str) -> None:
     """WAL lets readers (optuna-dashboard, reports) look on while the sweep writes; it stays set in the file."""
-    with sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS) as connection:
+    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
 
 

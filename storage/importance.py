@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
@@ -25,5 +24,4 @@ def parameter_importances(storage: RDBStorage, study_name: str) -> dict[str, flo
     varied = sorted(name for name in common if len({trial.params[name] for trial in complete}) > 1)
     if not varied:
         return {}
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(), params=varied)

@@ -44,7 +44,9 @@ class Lease:
         """Inserts the row, or replaces exactly the dead owner's; false where another driver was faster."""
         with self.engine.begin() as connection:
             if dead is not None:
-                theirs = (leases.c.study == self.study) & (leases.c.owner == dead.owner)
+                theirs = (
+                    (leases.c.study == self.study) & (leases.c.owner == dead.owner) & (leases.c.expires == dead.expires)
+                )
                 return connection.execute(leases.update().where(theirs).values(**self._row())).rowcount == 1
             try:
                 connection.execute(leases.insert().values(**self._row()))

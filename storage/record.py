@@ -14,6 +14,8 @@ from optuna.trial import FrozenTrial
 from storage.errors import StorageError
 from storage.tables import epochs
 
+COLUMNS = ("number", "state", "value", "reason", "epochs", "arm", "seed", "fold")
+
 
 @dataclass(frozen=True)
 class TrialRecord:
@@ -97,7 +99,7 @@ def to_frame(records: list[TrialRecord]) -> pd.DataFrame:
         }
         for r in records
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(COLUMNS))
 
 
 def _record(trial: FrozenTrial, curve: tuple[dict[str, Any], ...]) -> TrialRecord:

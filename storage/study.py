@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -36,11 +38,12 @@ class StudyStore:
         Raises:
             StorageError: it changed; names what, from what, to what.
         """
-        known = self.study.user_attrs.get(DEFINITION)
+        known, wanted = self.study.user_attrs.get(DEFINITION), json.loads(json.dumps(dict(definition)))
         if known is None:
-            self.study.set_user_attr(DEFINITION, dict(definition))
+            persistently(lambda: self.study.set_user_attr(DEFINITION, wanted))
             return
-        changed = [f"{k}: {known.get(k)} -> {v}" for k, v in definition.items() if known.get(k) != v]
+        keys = [*wanted, *(key for key in known if key not in wanted)]
+        changed = [f"{k}: {known.get(k)} -> {wanted.get(k)}" for k in keys if known.get(k) != wanted.get(k)]
         if changed:
             raise StorageError(
                 f"a study keeps its definition, but for {self.name!r} these changed: {'; '.join(changed)}. "
@@ -77,7 +80,14 @@ class StudyStore:
             persistently(partial(self.storage.set_trial_user_attr, trial_id, key, value))
 
     def record_epoch(self, trial_id: int, number: int, result: Mapping[str, Any]) -> bool:
-        """Writes one epoch to our table, then its copy to Optuna's; false where it was there already."""
+        """Writes one epoch to our table, then its copy to Optuna's; false where it was there already.
+
+        Raises:
+            StorageError: a number of it is not finite: a failure is never stored as a result.
+        """
+        for key in ("value", "best_so_far", "seconds"):
+            if not math.isfinite(result[key]):
+                raise StorageError(f"an epoch's {key} must be finite, got {result[key]} in trial {number}.")
         row = {
             "study": self.name,
             "number": number,
@@ -95,7 +105,7 @@ class StudyStore:
     def tell(self, number: int, state: TrialState, value: float | None = None) -> None:
         """Ends a trial: the last write. One that is ended already stays as it is."""
         try:
-            persistently(lambda: self.study.tell(number, values=value, state=state))
+            persistently(lambda: self.study.tell(number, values=value, state=state, skip_if_finished=True))
         except UpdateFinishedTrialError:
             return
 

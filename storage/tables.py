@@ -60,22 +60,35 @@ def create_tables(engine: sa.Engine, steps: Mapping[int, Step] | None = None, ta
     """
     steps = STEPS if steps is None else steps
     with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":  # its driver begins no transaction before DDL
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         is_new = not sa.inspect(connection).has_table(schema.name)
         metadata.create_all(connection)
         if is_new:
             connection.execute(schema.insert().values(version=target))
             return
-        version = connection.execute(sa.select(schema.c.version)).scalar_one()
-        if version > target:
-            raise StorageError(
-                f"the store must be of version {target} or older, but is of {version}, made by a newer program. "
-                f"Update this one, or use another store."
-            )
+        version = _checked_version(connection, target)
         for step in range(version, target):
             if step not in steps:
                 raise StorageError(f"no migration leads from version {step} of the store's tables.")
             steps[step](connection)
             connection.execute(schema.update().values(version=step + 1))
+
+
+def check_version(engine: sa.Engine) -> None:
+    """Refuses, for a reader, a store that a newer program made."""
+    with engine.connect() as connection:
+        _checked_version(connection, SCHEMA_VERSION)
+
+
+def _checked_version(connection: sa.Connection, target: int) -> int:
+    version = int(connection.execute(sa.select(schema.c.version)).scalar_one())
+    if version > target:
+        raise StorageError(
+            f"the store must be of version {target} or older, but is of {version}, made by a newer program. "
+            f"Update this one, or use another store."
+        )
+    return version
 
 
 def has_tables(engine: sa.Engine) -> bool:
