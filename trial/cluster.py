@@ -97,6 +97,8 @@ def _start(address: str | None, settings: Settings) -> None:
             raise ClusterError(f"the cluster at {address} cannot be joined: {error}") from error
         return
     ray.init(
+        address="local",  # never the cluster of somebody else on this machine
+        _node_ip_address="127.0.0.1",  # every port of it on loopback alone
         num_cpus=os.cpu_count(),
         include_dashboard=False,
         object_store_memory=settings.object_store_mib * 2**20,
