@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import ray
 import torch
+from ray._private import ray_constants
 
 from trial.settings import ALLOCATOR_ENVIRONMENT, RAY_ENVIRONMENT, Settings
 
 CONNECT_SECONDS = 3.0
+LOOPBACK = ("127.0.0.1:", "localhost:")
 
 
 class ClusterError(ValueError):
@@ -90,6 +92,8 @@ def _start(address: str | None, settings: Settings) -> None:
         "logging_level": logging.ERROR,
         "runtime_env": {"env_vars": ALLOCATOR_ENVIRONMENT | RAY_ENVIRONMENT},
     }
+    if address is None or address.startswith(LOOPBACK):
+        _keep_to_loopback()
     if address is not None:
         try:
             ray.init(address=address, **common)
@@ -98,12 +102,18 @@ def _start(address: str | None, settings: Settings) -> None:
         return
     ray.init(
         address="local",  # never the cluster of somebody else on this machine
-        _node_ip_address="127.0.0.1",  # every port of it on loopback alone
         num_cpus=os.cpu_count(),
         include_dashboard=False,
         object_store_memory=settings.object_store_mib * 2**20,
         **common,
     )
+
+
+def _keep_to_loopback() -> None:
+    """All of Ray's ports on 127.0.0.1, as it does on a Mac: the variable for its processes, the constant for this one,
+    which has read the variable already."""
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
 
 
 def _refuse_unplaceable(resources: Resources) -> None:
