@@ -35,9 +35,9 @@ def build(evidence: Evidence) -> Section:
     pieces = (
         figure(_forest(differences, summaries), 90 + 55 * len(summaries), "arm minus reference, one dot per pair"),
         table(
-            ("arm", "what it turns", "mean", "95 % low", "95 % high", "pairs", "missing"),
+            ("arm", "mean", "95 % low", "95 % high", "pairs", "missing", "what it turns"),
             [
-                (d.arm, about.get(d.arm, ""), *map(signed, (d.mean, d.low, d.high)), d.num_pairs, d.num_missing)
+                (d.arm, *map(signed, (d.mean, d.low, d.high)), d.num_pairs, d.num_missing, about.get(d.arm, ""))
                 for d in summaries
             ],
         ),

@@ -41,15 +41,15 @@ def _best(evidence: Evidence) -> list[str]:
     if best is None:
         return [paragraph("No search trial is COMPLETE, so there is no best configuration.")]
     by_horizon = _by_horizon(best)
-    complete = evidence.search.count("COMPLETE")
+    complete, tried = evidence.search.count("COMPLETE"), evidence.search.num_finished
     return [
         f'<p class="headline">Best search trial: <strong>{best.number}</strong>, RankIC '
         f"<strong>{signed(best.value)}</strong></p>",
         table([f"{h} d" for h in by_horizon], [[signed(v) for v in by_horizon.values()]]),
         _configuration(best),
         paragraph(
-            f"It is the largest of {complete} COMPLETE trials on the search fold, so part of it is luck: expect less "
-            f"on days that no trial has seen. The confirm arms below ran on later days and were not chosen."
+            f"It is the largest of {complete} COMPLETE trials, {tried} tried, on the search fold, so part of it is luck: "
+            f"expect less on days that no trial has seen. The confirm arms below ran on later days and were not chosen."
         ),
     ]
 
