@@ -48,7 +48,7 @@ def _best(evidence: Evidence) -> list[str]:
         table([f"{h} d" for h in by_horizon], [[signed(v) for v in by_horizon.values()]]),
         _configuration(best),
         paragraph(
-            f"It is the largest of {complete} COMPLETE trials, {tried} tried, on the search fold, so part of it is luck: "
+            f"It is the largest of {complete} COMPLETE trials ({tried} tried) on the search fold, so part is luck: "
             f"expect less on days that no trial has seen. The confirm arms below ran on later days and were not chosen."
         ),
     ]
