@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TRIALS, EPOCHS = 4, 6
 
 
-def command(runs: Path, panel: Path, address: str) -> list[str]:
-    options = {"--runs": runs, "--data": panel, "--address": address, "--trials": TRIALS, "--epochs": EPOCHS}
+def command(runs: Path, panel: Path, address: str, trials: int = TRIALS) -> list[str]:
+    options = {"--runs": runs, "--data": panel, "--address": address, "--trials": trials, "--epochs": EPOCHS}
     flat = [str(part) for pair in options.items() for part in pair]
     return [sys.executable, "-m", "trial.sweep", "gat_ablation", "--stage", "search", *flat]
 
@@ -79,3 +80,22 @@ def test_sigint_stops_cleanly_and_says_how_to_go_on(ray_head: str, sweep_panel: 
     study, _ = open_study(tmp_path, "gat_ablation")
     assert not [trial for trial in study.trials if trial.state.name == "RUNNING"]
     assert [trial for trial in study.trials if trial.state.name == "WAITING"]
+
+
+@pytest.mark.long
+def test_a_study_survives_kills_at_random_moments(ray_head: str, sweep_panel: Path, tmp_path: Path) -> None:
+    """Six SIGKILLs between one and four seconds after the first new epoch; then it runs to its end."""
+    rng, trials = random.Random(11), 12
+    arguments = command(tmp_path, sweep_panel, ray_head, trials)
+    epochs = 0
+    for _ in range(6):
+        driver = start(arguments)
+        wait_for_epochs(driver, tmp_path, epochs + 1)
+        time.sleep(rng.uniform(1, 4))
+        driver.kill()
+        driver.communicate()
+        epochs = sum(len(record.curve) for record in open_study(tmp_path, "gat_ablation")[1])
+    last = start(arguments)
+    output, _ = last.communicate(timeout=600)
+    assert last.returncode == 0, output
+    check_truth(tmp_path, "gat_ablation", finished=trials)
