@@ -70,6 +70,12 @@ class DataConfig(Frozen):
         return self
 
     @property
+    def warm_up(self) -> int:
+        """The earliest day that can be trained on: a window of features, and a graph where one is built."""
+        graph_days = self.graph.window if isinstance(self.graph, CorrelationGraphConfig) else 0
+        return max(self.window - 1, graph_days)
+
+    @property
     def purge(self) -> int:
         """Days between two folds so that no label windows touch: longest horizon + delay (+ embargo)."""
         return self.horizons[-1] + self.delay + self.splits.embargo_days

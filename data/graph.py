@@ -82,8 +82,8 @@ def build_graphs(
             counts.append(index.shape[1])
     if not counts:
         raise DataError(
-            f"a correlation graph needs {config.window} days of history, but no day of the {len(close)} has two "
-            f"stocks with it. Bring a longer panel, a shorter graph window, or graph kind 'none'."
+            f"a correlation graph needs two stocks whose returns of {config.window} days move together, but no day of "
+            f"the {len(close)} has them. Is the panel long enough, and do its prices change?"
         )
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return DailyGraphs(graph_of, indptr, np.concatenate(indices, axis=1), np.concatenate(attributes))

@@ -100,7 +100,7 @@ def _refuse_small(panel: Panel, config: DataConfig) -> None:
     if num_days - config.splits.holdout_days <= config.window + config.purge:
         raise DataError(
             f"a panel needs more days than hold-out {config.splits.holdout_days} + window {config.window} + purge "
-            f"{config.purge}, but this one has {num_days}. Bring a longer panel or ask for shorter folds."
+            f"{config.purge}, but this one has {num_days}. Bring a longer panel."
         )
     daily = panel.observed.sum(axis=1)
     if np.median(daily) < config.min_stocks:

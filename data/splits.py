@@ -98,5 +98,5 @@ def _refuse_short_history(search: Fold, num_days: int, config: DataConfig) -> No
             f"training needs at least {MIN_TRAIN_DAYS} days before the folds, but {num_days} days (hold-out "
             f"excluded) leave {max(0, len(search.train))} after window {config.window}, purge {config.purge}, "
             f"search fold {splits.search_days} and {splits.confirm_folds} confirm folds of {splits.confirm_days}. "
-            f"Bring a longer panel or ask for shorter folds."
+            f"Bring about {2 * (MIN_TRAIN_DAYS - len(search.train))} more trading days."
         )

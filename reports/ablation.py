@@ -35,15 +35,19 @@ def write_report(storage: RDBStorage, name: str, path: Path) -> None:
 @app.command()
 def ablation(
     name: Annotated[str, typer.Argument(help="Study, for example gat_ablation.")],
-    storage: Annotated[str, typer.Option(help="Database of the studies.")] = "sqlite:///runs/sweeps.db",
+    runs: Annotated[Path, typer.Option(help="Folder of the sweep.")] = Path("runs"),
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Database of the studies. (default: sqlite:///<runs>/sweeps.db)", show_default=False),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="HTML file. [default: runs/<NAME>/report.html]", show_default=False)
+        Path | None, typer.Option(help="HTML file. (default: <runs>/<NAME>/report.html)", show_default=False)
     ] = None,
 ) -> None:
     """Write the ablation report of a study as one HTML file that needs no network."""
-    path = out or Path("runs") / name / "report.html"
+    path = out or runs / name / "report.html"
     try:
-        write_report(open_existing(storage), name, path)
+        write_report(open_existing(storage or f"sqlite:///{runs}/sweeps.db"), name, path)
     except StorageError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None

@@ -72,13 +72,13 @@ SPACE = SearchSpace(
     sample=sample,
     arms={
         "no_gat": Arm(
-            "no graph attention",
+            "GAT off: no neighbours",
             {"model.graph": NoGraphBlockConfig(), "model.fusion": IdentityFusionConfig()},
         ),
-        "no_fan": Arm("slice statistics only", {"model.norm": SANConfig()}),
-        "no_san": Arm("frequencies only", {"model.norm": FANConfig()}),
-        "no_freq_dropout": Arm("no spectral augmentation", {"model.augment": IdentityAugmentConfig()}),
-        "no_small_init": Arm("default head initialisation", {"model.head.small_init": False}),
+        "no_fan": Arm("FAN off: slice statistics alone", {"model.norm": SANConfig()}),
+        "no_san": Arm("SAN off: frequencies alone", {"model.norm": FANConfig()}),
+        "no_freq_dropout": Arm("FreqDropout off", {"model.augment": IdentityAugmentConfig()}),
+        "no_small_init": Arm("small initialisation off", {"model.head.small_init": False}),
     },
     first_points=(
         {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -169,14 +170,27 @@ def _check_sqlite_file(path: Path) -> None:
         nearest = nearest.parent
     if nearest.is_file() and nearest != path.absolute():
         raise StorageError(f"a store's folder must be a folder, but {nearest} is a file.")
-    if not path.exists():
-        return
     try:
-        connection = sqlite3.connect(path)
-        connection.execute("PRAGMA schema_version")
-        connection.close()
+        if path.exists():
+            _check_tables(path)
+        else:
+            tempfile.TemporaryFile(dir=nearest).close()
     except sqlite3.DatabaseError as error:
         raise StorageError(f"a SQLite store must be a database, but {path} is not: {error}") from error
+    except OSError as error:
+        raise StorageError(f"a SQLite store must be writable, but nothing can be made in {nearest}: {error}") from error
+
+
+def _check_tables(path: Path) -> None:
+    """Refuses a database of somebody else's: ours is empty, or has Optuna's studies in it."""
+    with closing(sqlite3.connect(path)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(studies)")}
+    if tables and "study_name" not in columns and "sweep_schema" not in tables:
+        raise StorageError(
+            f"a store must be a new file or hold Optuna's studies, but {path} holds other tables: "
+            f"{', '.join(sorted(tables)[:5])}. Name another file."
+        )
 
 
 def _write_ahead(path: str) -> None:

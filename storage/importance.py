@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from storage.record import load_study
 
-MIN_TRIALS = 4  # below this any number would be noise with a name
+MIN_TRIALS = 3  # below this any number would be noise with a name
 
 
 def parameter_importances(storage: RDBStorage, study_name: str) -> dict[str, float]:

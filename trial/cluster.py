@@ -90,7 +90,7 @@ def _start(address: str | None, settings: Settings) -> None:
     common: dict[str, object] = {
         "log_to_driver": False,
         "logging_level": logging.ERROR,
-        "runtime_env": {"env_vars": ALLOCATOR_ENVIRONMENT | RAY_ENVIRONMENT},
+        "runtime_env": {"env_vars": ALLOCATOR_ENVIRONMENT | RAY_ENVIRONMENT | _threads(settings)},
     }
     if address is None or address.startswith(LOOPBACK):
         _keep_to_loopback()
@@ -107,6 +107,11 @@ def _start(address: str | None, settings: Settings) -> None:
         object_store_memory=settings.object_store_mib * 2**20,
         **common,
     )
+
+
+def _threads(settings: Settings) -> dict[str, str]:
+    """The same in every worker, whatever the caller's shell says: the number of threads moves the last digits."""
+    return {name: str(settings.threads_per_trial) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 
 
 def _keep_to_loopback() -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console, Group
+from rich.console import Console, Group, JustifyMethod
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -69,10 +69,12 @@ class Display:
         epochs = {flight.order.number: len(flight.results) for flight in flights.values()}
         table = Table(title=f"{study.name}: {finished} of {self.target} trials", title_justify="left")
         for heading in ("trial", "state", "epoch", "RankIC", "reason", "what"):
-            table.add_column(heading, justify="right" if heading in ("trial", "epoch", "RankIC") else "left")
-        for trial in trials[-LISTED_TRIALS:]:
+            justify: JustifyMethod = "right" if heading in ("trial", "epoch", "RankIC") else "left"
+            table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis")
+        for trial in trials[-max(1, min(LISTED_TRIALS, self.console.height - 7)) :]:
             table.add_row(*self._row(trial, epochs.get(trial.number)))
-        self._live.update(Group(table, Text(f"{_best(trials)}   {self._times(finished)}")), refresh=True)
+        best = f"{_best(trials)}   " if self.stage == "search" else ""  # the largest of confirm cells means nothing
+        self._live.update(Group(Text(f"{best}{self._times(finished)}"), table), refresh=True)
 
     def _row(self, trial: FrozenTrial, running_epochs: int | None) -> tuple[str | Text, ...]:
         steps = trial.intermediate_values

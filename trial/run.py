@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from rich.console import Console
 from data.config import DataConfig, SplitConfig
 from data.panel import count_days
 from data.prepare import prepare
-from data.splits import Splits
+from data.splits import Splits, make_splits
 from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
 from reports.ablation import write_report
@@ -33,11 +34,12 @@ from trial.driver import Early, run_stage
 from trial.export import export_best
 from trial.live import Display
 from trial.plan import MAX_SEEDS, ConfirmPlan, Place, Plan, SearchPlan
-from trial.settings import Settings
+from trial.settings import read_settings
 from trial.stop import StopRequest, stopping_on_signals
 from trial.worker import SweepTrial
 
 ROOT = Path(__file__).resolve().parent.parent
+STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class SweepRequest:
 
     @property
     def storage_url(self) -> str:
-        return self.storage or f"sqlite:///{self.runs}/sweeps.db"
+        return f"sqlite:///{self.runs}/sweeps.db" if self.storage is None else self.storage
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,15 @@ def prepare_sweep(request: SweepRequest, console: Console) -> Prepared:
     """
     space = find_space(request.space)
     _check_numbers(request)
+    read_settings()
     check_reachable(request.storage_url)
     check_cluster(request.address, request.resources)
-    runs_is_new = not request.runs.exists()
+    first_made = _make_runs(request.runs)
     try:
         return _prepare(request, space, console)
     except BaseException:
-        if runs_is_new:
-            shutil.rmtree(request.runs, ignore_errors=True)
+        if first_made is not None:
+            shutil.rmtree(first_made, ignore_errors=True)
         raise
 
 
@@ -126,9 +129,12 @@ def run_sweep(request: SweepRequest, console: Console | None = None, worker: typ
         SpaceError, DataError, StorageError, ClusterError: as `prepare_sweep`, before anything starts.
     """
     console = console or Console(quiet=True)
+    settings = read_settings()
     prepared = prepare_sweep(request, console)
     stop = StopRequest(request.time_budget_seconds)
-    with stopping_on_signals(stop), cluster(request.address, request.resources, Settings()):
+    with cluster(request.address, request.resources, settings), stopping_on_signals(stop):  # Ray sets its own handlers
+        if request.address:
+            console.print(f"cluster: joined {request.address}; trials wait there for free CPUs")
         return _run_stages(prepared, stop, console, worker)
 
 
@@ -155,7 +161,24 @@ class Stage:
     early: Early | None
 
 
+def _make_runs(runs: Path) -> Path | None:
+    """Makes the folder; returns the topmost one that was not there, to be removed again after a refusal."""
+    made = [folder for folder in (runs, *runs.parents) if not folder.exists()]
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SpaceError(
+            f"--runs must be a folder that can be made and written, but {runs} is not: {error}."
+        ) from error
+    return made[-1] if made else None
+
+
 def _check_numbers(request: SweepRequest) -> None:
+    if request.name is not None and (not STUDY_NAME.fullmatch(request.name) or request.name.endswith(".confirm")):
+        raise SpaceError(
+            f"--name must be letters, digits, '.', '_' or '-', and not end in .confirm, got {request.name!r}: it names "
+            f"a folder under --runs."
+        )
     for option, value in (
         ("--trials", request.trials),
         ("--epochs", request.epochs),
@@ -170,8 +193,10 @@ def _check_numbers(request: SweepRequest) -> None:
 
 def _prepare(request: SweepRequest, space: SearchSpace, console: Console) -> Prepared:
     panel = request.panel or synthetic_panel(request.runs / "synthetic", SyntheticConfig())
-    data = space.reference.data.model_copy(update={"splits": SplitConfig.for_market(count_days(panel))})
-    data = DataConfig.model_validate(data.model_dump())
+    num_days = count_days(panel)
+    splits = SplitConfig.for_market(num_days)
+    data = DataConfig.model_validate(space.reference.data.model_copy(update={"splits": splits}).model_dump())
+    make_splits(num_days - splits.holdout_days, data.warm_up, data)  # refuses a short history before any work
     with console.status("preparing the market"):
         market = prepare(panel, request.runs / "prepared", data, say=lambda text: console.print(f"data: {text}"))
     epochs = request.epochs or space.budget.epochs
@@ -197,7 +222,7 @@ def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> st
     panels = {
         study.study_name: study.user_attrs.get(DEFINITION, {}).get("panel") for study in storage.get_all_studies()
     }
-    stem = prepared.panel.stem
+    stem = re.sub(r"[^A-Za-z0-9._-]", "-", prepared.panel.stem)
     for name in (space, f"{space}-{stem}", f"{space}-{stem}-{ours[:6]}"):
         if panels.get(name, ours) == ours and panels.get(f"{name}.confirm", ours) == ours:
             break
@@ -209,7 +234,7 @@ def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> st
 
 
 def _open_stages(storage: RDBStorage, name: str, prepared: Prepared) -> list[Stage]:
-    request, settings = prepared.request, Settings()
+    request, settings = prepared.request, read_settings()
     place = Place(
         runs=request.runs.resolve(),
         store=prepared.market.folder.resolve(),
@@ -219,7 +244,7 @@ def _open_stages(storage: RDBStorage, name: str, prepared: Prepared) -> list[Sta
     )
     stages = []
     if "search" in request.stages:
-        study = _open(storage, name, prepared, {"stage": "search"})
+        study = _open(storage, name, prepared, {"stage": "search", "seed": request.seed})
         plan = SearchPlan(study, prepared.space, prepared.base, place, prepared.num_trials)
         stages.append(Stage("search", study, plan, prepared.early))
     if "confirm" in request.stages:

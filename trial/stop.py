@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ def stopping_on_signals(request: StopRequest) -> Iterator[None]:
 
     def ask(number: int, _: FrameType | None) -> None:
         request.signal = signal.Signals(number).name
+        print(f"{request.signal}: stopping; once more to stop at once", file=sys.stderr, flush=True)
         for known, handler in previous.items():
             signal.signal(known, handler)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -102,7 +104,7 @@ def sweep(
             trials=trials,
             epochs=epochs,
             seeds=seeds,
-            time_budget_seconds=parse_duration(time_budget) if time_budget else None,
+            time_budget_seconds=parse_duration(time_budget) if time_budget is not None else None,
             seed=seed,
             resources=Resources(cpus_per_trial, gpus_per_trial),
             address=address,
@@ -195,10 +197,20 @@ def _print_outcome(outcome: SweepOutcome, console: Console) -> None:
     if outcome.best_config:
         console.print(f"config     {outcome.best_config}")
     url = check_url(outcome.storage_url).render_as_string(hide_password=True)
-    console.print(f"look       optuna-dashboard {shlex.quote(url)} --host 127.0.0.1 --port 8080")
+    look = f"{_program('optuna-dashboard')} {shlex.quote(url)} --host 127.0.0.1 --port 8080"
+    console.print(f"look       {look}", soft_wrap=True)  # a command stays on one line, to be copied
     if outcome.stopped:
         console.print(f"stopped    {outcome.stopped}; nothing is lost. To go on:")
-        console.print(f"           python -m trial.sweep {shlex.join(sys.argv[1:])}")
+        console.print(f"           {_program('python')} -m trial.sweep {shlex.join(sys.argv[1:])}", soft_wrap=True)
+
+
+def _program(name: str) -> str:
+    """The bare name where the shell finds this environment's program, its path otherwise."""
+    own = Path(sys.executable).parent / name
+    found = shutil.which(name)
+    if found is not None and Path(found).parent.resolve() == own.parent.resolve():
+        return name
+    return shlex.quote(os.path.relpath(own)) if own.is_relative_to(Path.cwd()) else shlex.quote(str(own))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from reports.section import Section, figure, paragraph
 
 LEAD = (
     "PED-ANOVA over COMPLETE trials and the parameters that all of them have. It describes where this search looked; "
-    "with few trials it is mostly noise, and it says nothing about causes: the confirm arms do."
+    "with few trials it is mostly noise, and it says nothing about causes."
 )
 
 

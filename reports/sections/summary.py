@@ -48,10 +48,30 @@ def _best(evidence: Evidence) -> list[str]:
         table([f"{h} d" for h in by_horizon], [[signed(v) for v in by_horizon.values()]]),
         _configuration(best),
         paragraph(
-            f"It is the largest of {complete} COMPLETE trials ({tried} tried) on the search fold, so part is luck: "
-            f"expect less on days that no trial has seen. The confirm arms below ran on later days and were not chosen."
+            f"It is the best of {tried} trials that competed on the search fold ({complete} COMPLETE), so part is "
+            f"luck: expect less on days that no trial has seen."
         ),
+        *_reference_words(evidence),
     ]
+
+
+def _reference_words(evidence: Evidence) -> list[str]:
+    """What the reference scored in the same search, where its point was among the trials."""
+    if evidence.search is None or evidence.confirm is None:
+        return []
+    arms = evidence.confirm.attributes.get("definition", {}).get("arms", {})
+    wanted = arms.get(evidence.confirm.attributes["reference_arm"])
+    for record in evidence.search.records:
+        if wanted and record.attributes.get("config_hash") == wanted and record.curve:
+            last = record.curve[-1]
+            return [
+                paragraph(
+                    f"The reference configuration was trial {record.number} of this search: RankIC "
+                    f"{signed(last['value'])} at epoch {last['epoch']} ({record.state}). The confirm arms vary the "
+                    f"reference, not the best trial; they ran on later days and were not chosen."
+                )
+            ]
+    return []
 
 
 def _configuration(record: TrialRecord) -> str:

@@ -205,7 +205,7 @@ def test_a_missing_day_leaves_the_other_stocks_edges_alone(close: np.ndarray, gr
 
 @pytest.mark.parametrize("num_days", [1, 30])
 def test_too_short_a_history_is_refused_with_its_numbers(close: np.ndarray, num_days: int) -> None:
-    with pytest.raises(DataError, match=f"needs 30 days of history, but no day of the {num_days} "):
+    with pytest.raises(DataError, match=f"returns of 30 days move together, but no day of the {num_days} "):
         build_graphs(close[:num_days], SECTOR, INDUSTRY, CONFIG)
 
 

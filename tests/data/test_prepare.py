@@ -330,7 +330,7 @@ def test_a_failing_preparation_leaves_nothing_behind(
 TOO_SMALL: dict[str, tuple[dict[str, Any], str]] = {
     "stocks": ({"min_stocks": 25}, "at least 25 stocks to rank, but this one has 24"),
     "days": ({"splits__holdout_days": 244}, r"hold-out 244 \+ window 10 \+ purge 6, but this one has 260"),
-    "graph history": ({"graph__window": 250}, "needs 250 days of history, but no day of the 240"),
+    "graph history": ({"graph__window": 250}, "returns of 250 days move together, but no day of the 240"),
 }
 
 

@@ -52,7 +52,7 @@ def test_the_page_says_who_won_and_that_luck_is_in_it(
 ) -> None:
     body = whole(storage).split("<main>")[1]
     assert "Best search trial: <strong>1</strong>, RankIC <strong>+0.0500</strong>" in body
-    assert "largest of 4 COMPLETE trials" in body
+    assert "best of 7 trials that competed on the search fold (4 COMPLETE)" in body
     assert "no_gat" in body
     assert "Exploratory, no verdict" in body
 

@@ -67,14 +67,17 @@ def test_sigkill_loses_nothing_and_repeats_nothing(
             assert (new.state, new.value, new.attributes) == (old.state, old.value, old.attributes)
 
 
-def test_sigint_stops_cleanly_and_says_how_to_go_on(ray_head: str, sweep_panel: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_cleanly_and_says_how_to_go_on(
+    ray_head: str, sweep_panel: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     arguments = command(tmp_path, sweep_panel, ray_head)
     driver = start(arguments)
     wait_for_epochs(driver, tmp_path, 2)
-    driver.send_signal(signal.SIGINT)
+    driver.send_signal(number)
     output, _ = driver.communicate(timeout=60)
     assert driver.returncode == 130, output
-    assert "interrupted by SIGINT; nothing is lost" in output
+    assert f"interrupted by {number.name}; nothing is lost" in output
     assert "python -m trial.sweep gat_ablation --stage search" in output
     assert "Traceback" not in output
     study, _ = open_study(tmp_path, "gat_ablation")

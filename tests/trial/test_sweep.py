@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -100,6 +102,12 @@ def test_a_refused_panel_leaves_older_runs_alone(frame: pd.DataFrame, tmp_path: 
         (("--gpus-per-trial", "64"), "must fit the machine"),
         (("--time-budget", "soon"), "duration"),
         (("--seeds", "99"), "at most 20"),
+        (("--storage", "sqlite:////proc/x.db"), "must be writable"),
+        (("--storage", ""), "database URL"),
+        (("--runs", "/proc/x"), "must be writable"),
+        (("--name", "../evil"), "--name must be"),
+        (("--name", "mine.confirm"), "--name must be"),
+        (("--time-budget", ""), "duration"),
         (("--trials", "0"), "--trials"),
         (("--stage", "sideways"), "--stage"),
         (("--no-such-option",), "--no-such-option"),
@@ -119,3 +127,31 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path, sweep_panel: Path) ->
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(sweep_panel.read_bytes()[:5000])
     assert "readable Parquet" in refused("gat_ablation", "--data", str(broken), "--runs", str(tmp_path / "runs"))
+
+
+def test_a_strangers_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE studies (a)")
+    before = path.read_bytes()
+    runs = tmp_path / "runs"
+    assert "holds other tables: studies" in refused(
+        "gat_ablation", "--storage", f"sqlite:///{path}", "--runs", str(runs)
+    )
+    assert path.read_bytes() == before
+    assert not runs.exists()
+
+
+def test_a_wrong_machine_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATFT_THREADS_PER_TRIAL", "abc")
+    assert "ATFT_THREADS_PER_TRIAL" in refused("gat_ablation", "--runs", str(tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_nested_new_folders_are_removed_again(frame: pd.DataFrame, tmp_path: Path) -> None:
+    frame[frame["date"] < sorted(frame["date"].unique())[250]].to_parquet(tmp_path / "short.parquet")
+    message = refused(
+        "gat_ablation", "--data", str(tmp_path / "short.parquet"), "--runs", str(tmp_path / "a" / "b" / "c")
+    )
+    assert "more trading days" in message
+    assert not (tmp_path / "a").exists()
