@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 
 from optuna.trial import FrozenTrial, TrialState
+from rich import box
 from rich.console import Console, Group, JustifyMethod
 from rich.live import Live
 from rich.table import Table
@@ -16,6 +17,7 @@ from trial.order import Flight
 
 REFRESH_SECONDS = 1.0
 LISTED_TRIALS = 12
+COLUMNS = {"trial": 5, "state": 8, "epoch": 5, "RankIC": 7, "reason": 9}  # heading -> width; "what" takes the rest
 COLOURS = {"COMPLETE": "green", "PRUNED": "yellow", "FAIL": "red", "RUNNING": "cyan", "WAITING": "dim"}
 
 
@@ -67,10 +69,16 @@ class Display:
         trials = study.study.get_trials(deepcopy=False)
         finished = sum(trial.state.is_finished() for trial in trials)
         epochs = {flight.order.number: len(flight.results) for flight in flights.values()}
-        table = Table(title=f"{study.name}: {finished} of {self.target} trials", title_justify="left")
-        for heading in ("trial", "state", "epoch", "RankIC", "reason", "what"):
+        table = Table(
+            title=f"{study.name}: {finished} of {self.target} trials",
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            expand=True,
+        )
+        for heading, width in COLUMNS.items():
             justify: JustifyMethod = "right" if heading in ("trial", "epoch", "RankIC") else "left"
-            table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis")
+            table.add_column(heading, justify=justify, width=width, no_wrap=True, overflow="ellipsis")
+        table.add_column("what", ratio=1, no_wrap=True, overflow="ellipsis")
         for trial in trials[-max(1, min(LISTED_TRIALS, self.console.height - 7)) :]:
             table.add_row(*self._row(trial, epochs.get(trial.number)))
         best = f"{_best(trials)}   " if self.stage == "search" else ""  # the largest of confirm cells means nothing

@@ -72,3 +72,14 @@ def test_a_terminal_gets_a_table_with_states_best_and_times(study: StudyStore) -
     assert "RUNNING" in text
     assert "best +0.0425 (trial 0)" in text
     assert "elapsed 0:00" in text
+
+
+def test_the_table_fits_a_small_terminal(study: StudyStore) -> None:
+    ask(study, 30)
+    console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True, color_system=None)
+    with Display(console, "search", study, 30, epochs=4) as display:
+        display.change(study, {})
+        text = output(display)
+    assert all(heading in text for heading in ("trial", "state", "epoch", "RankIC", "reason", "what"))
+    assert text.count("RUNNING") == 12
+    assert text.count("\n") < 24
