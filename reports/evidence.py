@@ -8,7 +8,7 @@ from typing import Any
 from optuna.storages import RDBStorage
 
 from storage.importance import parameter_importances
-from storage.record import TrialRecord, load_study, read_records
+from storage.record import TrialRecord, best_complete, load_study, read_records
 
 CONFIRM = ".confirm"
 
@@ -30,8 +30,7 @@ class StudyEvidence:
 
     @property
     def best(self) -> TrialRecord | None:
-        complete = [r for r in self.records if r.state == "COMPLETE" and r.value is not None]
-        return max(complete, key=lambda r: (r.value, -r.number)) if complete else None
+        return best_complete(self.records)
 
 
 @dataclass(frozen=True)

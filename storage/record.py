@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,12 @@ def read_records(storage: RDBStorage, study_name: str) -> list[TrialRecord]:
     study = load_study(storage, study_name)
     curves = read_curves(storage.engine, study_name)
     return [_record(trial, curves.get(trial.number, ())) for trial in study.get_trials(deepcopy=False)]
+
+
+def best_complete(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The COMPLETE trial of the largest value, the earlier of equals; None where there is none."""
+    complete = [r for r in records if r.state == "COMPLETE" and r.value is not None]
+    return max(complete, key=lambda r: (r.value, -r.number)) if complete else None
 
 
 def load_study(storage: RDBStorage, study_name: str) -> optuna.Study:

@@ -8,18 +8,12 @@ from pathlib import Path
 from optuna.storages import RDBStorage
 
 from search_spaces.config import TrialConfig, validated
-from storage.record import TrialRecord, read_records
-
-
-def best_record(storage: RDBStorage, study: str) -> TrialRecord | None:
-    """The COMPLETE trial of the largest value, the earlier of equals; None where there is none."""
-    complete = [r for r in read_records(storage, study) if r.state == "COMPLETE" and r.value is not None]
-    return max(complete, key=lambda r: (r.value, -r.number)) if complete else None
+from storage.record import TrialRecord, best_complete, read_records
 
 
 def export_best(storage: RDBStorage, study: str, path: Path) -> TrialRecord | None:
     """Writes the best trial's configuration atomically; removes an older file where no trial is COMPLETE."""
-    best = best_record(storage, study)
+    best = best_complete(read_records(storage, study))
     if best is None:
         path.unlink(missing_ok=True)
         return None
