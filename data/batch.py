@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from data.config import DataConfig
-from data.graph import EDGE_ATTRIBUTES
-from data.labels import daily_zscore
-from data.scaler import RobustScaler
+from data.graph import EDGE_ATTRIBUTES, DailyGraphs
 from data.store import MarketStore
+from data.targets import day_targets
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DayBlock:
     """What one forward pass sees. T = B + L - 1; the window of day b is rows b .. b + L - 1.
 
@@ -25,12 +24,18 @@ class DayBlock:
 
     days: range  # B positions in the store
     x_TNF: Tensor  # scaled, clipped, missing -> 0
-    observed_TN: Tensor  # bool; missing is not zero
+    observed_TN: Tensor  # bool: the stock has a row; missing is not zero
     edge_index_2E: Tensor  # int64 in 0 .. B*N - 1, no edge between days
     edge_attr_E4: Tensor
     return_BNK: Tensor  # forward returns, 0 where unknown
-    target_BNK: Tensor  # per-day z-scores of them, 0 where unknown
-    label_mask_BNK: Tensor  # bool: observed, the label is known, and enough stocks have one on the day
+    target_BNK: Tensor  # what is learned of them (`data/targets.py`), 0 where unknown
+    label_mask_BNK: Tensor  # bool: in the universe, the label is known, and enough stocks have one on the day
+
+    @property
+    def windows_BLNF(self) -> Tensor:
+        """[B, L, N, F] view of x: the window of each day, without a copy."""
+        length = len(self.x_TNF) - len(self.days) + 1
+        return self.x_TNF.unfold(0, length, 1).movedim(-1, 1)
 
     def to(self, device: torch.device) -> DayBlock:
         """The block on a device; itself where it is there already."""
@@ -40,23 +45,25 @@ class DayBlock:
         return replace(self, **tensors)
 
 
+def window_rows(config: DataConfig, days: range) -> slice:
+    """The rows of the store that a block of consecutive `days` reads: T of them."""
+    return slice(days.start - config.window + 1, days.stop)
+
+
 def make_block(
-    store: MarketStore, scaler: RobustScaler, config: DataConfig, days: range, buffer: np.ndarray
+    store: MarketStore, graphs: DailyGraphs | None, config: DataConfig, days: range, x_TNF: Tensor
 ) -> DayBlock:
-    """Builds the block of consecutive `days`; `buffer` holds at least [T, N, F] float32."""
-    rows = slice(days.start - config.window + 1, days.stop)
-    raw = store.features[rows]
-    x = scaler.transform(raw, out=buffer[: len(raw)])
-    labels = store.labels[days.start : days.stop]
-    observed = store.observed[days.start : days.stop]
-    target = daily_zscore(np.where(observed[..., None], labels, np.nan))
+    """The block of consecutive `days` around its scaled features, which the loader has made."""
+    now = slice(days.start, days.stop)
+    labels, eligible = np.asarray(store.labels[now]), np.asarray(store.eligible[now])
+    target = day_targets(labels, eligible, store.sector[now], store.volatility[now], config.labels)
     mask = np.isfinite(target)
     mask &= mask.sum(axis=1, keepdims=True) >= config.min_stocks
-    edge_index, edge_attr = _edges(store, days, observed)
+    edge_index, edge_attr = _edges(graphs, days, eligible)
     return DayBlock(
         days=days,
-        x_TNF=torch.from_numpy(x),
-        observed_TN=torch.from_numpy(np.array(store.observed[rows])),
+        x_TNF=x_TNF,
+        observed_TN=torch.from_numpy(np.array(store.present[window_rows(config, days)])),
         edge_index_2E=torch.from_numpy(edge_index),
         edge_attr_E4=torch.from_numpy(edge_attr),
         return_BNK=torch.from_numpy(np.where(mask, labels, 0).astype(np.float32)),
@@ -65,14 +72,14 @@ def make_block(
     )
 
 
-def _edges(store: MarketStore, days: range, observed_BN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Edges of all days of the block, node n of day b at b*N + n, between stocks that are there on the day."""
-    if store.graphs is None:
+def _edges(graphs: DailyGraphs | None, days: range, eligible_BN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Edges of all days of the block, node n of day b at b*N + n, between stocks of the day's universe."""
+    if graphs is None:
         return np.empty((2, 0), np.int64), np.empty((0, len(EDGE_ATTRIBUTES)), np.float32)
     indices, attributes = [], []
     for offset, day in enumerate(days):
-        index, attr = store.graphs.at(day)
-        present = observed_BN[offset, index[0]] & observed_BN[offset, index[1]]
-        indices.append(index[:, present].astype(np.int64) + offset * observed_BN.shape[1])
+        index, attr = graphs.at(day)
+        present = eligible_BN[offset, index[0]] & eligible_BN[offset, index[1]]
+        indices.append(index[:, present].astype(np.int64) + offset * eligible_BN.shape[1])
         attributes.append(attr[present])
     return np.concatenate(indices, axis=1), np.concatenate(attributes)

@@ -1,4 +1,4 @@
-"""Neighbour graphs per date: top-k by trailing correlation, symmetric, with directed edge attributes.
+"""Neighbour graphs per date: cached beside the store, one folder per settings, extended when the store has grown.
 
 Edge attributes are `[correlation, lead-lag correlation i->j, same sector, same industry]`: the second says how
 yesterday's market-demeaned return of the source moves with today's of the target. No value after a date is read.
@@ -6,19 +6,25 @@ yesterday's market-demeaned return of the source moves with today's of the targe
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import xxhash
+from filelock import FileLock
 
-from data.config import CorrelationGraphConfig
+from data.config import CorrelationGraphConfig, GraphConfig, NoGraphConfig, SectorGraphConfig
+from data.edges import Edges, correlation_edges, sector_edges, shuffled
 from data.errors import DataError
 
 EDGE_ATTRIBUTES = ("correlation", "lead_lag", "same_sector", "same_industry")
-MIN_COVERAGE = 0.8  # share of the window a stock must have been observed to get edges
+GRAPH_VERSION = 2  # raise when the same settings give other edges
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DailyGraphs:
     """Graphs of all days, ragged and memory-mapped: day d has graph g = graph_of[d], edges indptr[g]:indptr[g+1]."""
 
@@ -34,6 +40,10 @@ class DailyGraphs:
             return self.edge_index[:, :0], self.edge_attr[:0]
         edges = slice(int(self.indptr[graph]), int(self.indptr[graph + 1]))
         return self.edge_index[:, edges], self.edge_attr[edges]
+
+    @property
+    def num_days(self) -> int:
+        return len(self.graph_of)
 
     @property
     def first_day(self) -> int:
@@ -57,101 +67,132 @@ class DailyGraphs:
     def load(cls, folder: Path) -> DailyGraphs:
         return cls(**{n: np.load(folder / f"{n}.npy", mmap_mode="r") for n in cls.__dataclass_fields__})
 
+    def until(self, num_days: int, new_stock: np.ndarray) -> DailyGraphs:
+        """The graphs of the first days, their nodes renumbered by `new_stock`."""
+        graph_of = np.array(self.graph_of[:num_days])
+        count = int(graph_of.max(initial=-1)) + 1
+        edges = int(self.indptr[count])
+        index = new_stock[np.asarray(self.edge_index[:, :edges])].astype(np.int32)
+        return DailyGraphs(graph_of, np.array(self.indptr[: count + 1]), index, np.array(self.edge_attr[:edges]))
+
+
+def graph_key(config: GraphConfig) -> str:
+    """Hash of all settings of a graph: the name of its folder."""
+    content = json.dumps([GRAPH_VERSION, config.model_dump(mode="json")], sort_keys=True)
+    return xxhash.xxh3_128_hexdigest(content.encode())[:16]
+
+
+def open_graphs(
+    store: Path,
+    config: GraphConfig,
+    returns: np.ndarray,
+    eligible: np.ndarray,
+    sector: np.ndarray,
+    industry: np.ndarray,
+) -> DailyGraphs | None:
+    """Opens the cached graphs of a store, building what is not there; one process builds, the others wait."""
+    if isinstance(config, NoGraphConfig):
+        return None
+    folder = store / "graphs" / graph_key(config)
+    if _num_days(folder) != len(returns):
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if _num_days(folder) != len(returns):
+                begun = DailyGraphs.load(folder) if folder.exists() else None
+                _replace(folder, build_graphs(returns, eligible, sector, industry, config, begun))
+    return DailyGraphs.load(folder)
+
+
+def carry_graphs(before: Path, after: Path, num_days: int, new_stock: np.ndarray) -> None:
+    """Takes the graphs of an earlier store over for the days that are the same; opening them extends them."""
+    for folder in sorted((before / "graphs").glob("*")) if num_days else []:
+        if not folder.name.startswith(".") and (folder / "graph_of.npy").exists():
+            (after / "graphs").mkdir(exist_ok=True)
+            graphs = DailyGraphs.load(folder)
+            _replace(after / "graphs" / folder.name, graphs.until(min(num_days, graphs.num_days), new_stock))
+
 
 def build_graphs(
-    close: np.ndarray, sector: np.ndarray, industry: np.ndarray, config: CorrelationGraphConfig
+    returns: np.ndarray,
+    eligible: np.ndarray,
+    sector: np.ndarray,
+    industry: np.ndarray,
+    config: CorrelationGraphConfig | SectorGraphConfig,
+    begun: DailyGraphs | None = None,
 ) -> DailyGraphs:
-    """Builds one graph every `refresh_days` days from closes [D, N] and static labels [N].
+    """Builds one graph every `refresh_days` days, after those that `begun` has.
+
+    Args:
+        returns: [D, N] one-day log returns, NaN where missing.
+        eligible: [D, N] bool, may be ranked on the day.
+        sector, industry: [D, N] int, 0 where unknown.
+        config: kind and settings.
+        begun: graphs of the first days.
 
     Raises:
         DataError: no day has enough history for a single edge.
     """
-    returns = _log_returns(close)
-    demeaned = returns - _row_mean(returns)
-    same = np.stack([_same(sector), _same(industry)], axis=-1)
-    graph_of = np.full(len(close), -1, dtype=np.int32)
-    indices: list[np.ndarray] = []
-    attributes: list[np.ndarray] = []
-    counts: list[int] = []
-    for day in range(config.window, len(close), config.refresh_days):
-        index, attr = _one_graph(returns, demeaned, same, day, config)
-        if index.shape[1]:
-            graph_of[day:] = len(counts)
-            indices.append(index)
-            attributes.append(attr)
-            counts.append(index.shape[1])
-    if not counts:
+    first = config.window if isinstance(config, CorrelationGraphConfig) else 1
+    done = begun.num_days if begun is not None else 0
+    graph_of = np.full(len(returns), -1, dtype=np.int32)
+    pieces: list[Edges] = []
+    count = 0
+    if begun is not None and done:
+        graph_of[:done] = begun.graph_of
+        graph_of[done:] = begun.graph_of[-1]
+        count = len(begun.indptr) - 1
+        pieces.append(Edges(np.array(begun.edge_index), np.array(begun.edge_attr)))
+    sizes = np.diff(begun.indptr).tolist() if begun is not None else []
+    for day in range(first, len(returns), config.refresh_days):
+        if day < done:
+            continue
+        edges = _edges_of_day(returns, eligible, sector, industry, day, config)
+        if edges.count:
+            graph_of[day:] = count
+            count += 1
+            sizes.append(edges.count)
+            pieces.append(edges)
+    if not count:
         raise DataError(
-            f"a correlation graph needs two stocks whose returns of {config.window} days move together, but no day of "
-            f"the {len(close)} has them. Is the panel long enough, and do its prices change?"
+            f"a {config.kind} graph needs two stocks of the universe whose returns are known together, but no day of "
+            f"the {len(returns)} has them. Is the panel long enough, and do its prices change?"
         )
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return DailyGraphs(graph_of, indptr, np.concatenate(indices, axis=1), np.concatenate(attributes))
+    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    index = np.concatenate([piece.index for piece in pieces], axis=1)
+    return DailyGraphs(graph_of, indptr, index, np.concatenate([piece.attr for piece in pieces]))
 
 
-def _one_graph(
-    returns: np.ndarray, demeaned: np.ndarray, same: np.ndarray, day: int, config: CorrelationGraphConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    recent = returns[day - config.window + 1 : day + 1]
-    covered = np.isfinite(recent).mean(axis=0) >= MIN_COVERAGE
-    covered &= np.isfinite(returns[day])
-    nodes = np.flatnonzero(covered)
-    if len(nodes) < 2:
-        return np.empty((2, 0), np.int32), np.empty((0, 4), np.float32)
-    correlation = _correlation(recent[:, nodes], recent[:, nodes])
-    history = demeaned[max(0, day - config.lead_lag_window + 1) : day + 1, nodes]
-    lead_lag = _correlation(history[:-1], history[1:])
-    source, target = _symmetric_top_k(correlation, config)
-    attr = np.concatenate(
-        [
-            correlation[source, target][:, None],
-            lead_lag[source, target][:, None],
-            same[nodes[source], nodes[target]],
-        ],
-        axis=1,
-    )
-    return np.stack([nodes[source], nodes[target]]).astype(np.int32), attr.astype(np.float32)
+def _edges_of_day(
+    returns: np.ndarray,
+    eligible: np.ndarray,
+    sector: np.ndarray,
+    industry: np.ndarray,
+    day: int,
+    config: CorrelationGraphConfig | SectorGraphConfig,
+) -> Edges:
+    longest = CorrelationGraphConfig() if isinstance(config, SectorGraphConfig) else config
+    start = max(0, day + 1 - max(longest.window, longest.lead_lag_window))
+    history = np.asarray(returns[start : day + 1])
+    arguments = (history, np.asarray(eligible[day]), np.asarray(sector[day]), np.asarray(industry[day]))
+    if isinstance(config, SectorGraphConfig):
+        edges = sector_edges(*arguments, config, longest)
+    else:
+        edges = correlation_edges(*arguments, config)
+    return shuffled(edges, seed=day) if config.shuffled else edges
 
 
-def _symmetric_top_k(correlation: np.ndarray, config: CorrelationGraphConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Union of everybody's k strongest neighbours, both directions, no self loop, no duplicate."""
-    score = correlation.copy()
-    np.fill_diagonal(score, -np.inf)
-    k = min(config.k, len(score) - 1)
-    strongest = np.argpartition(-score, k - 1, axis=1)[:, :k]
-    chosen = np.zeros_like(score, dtype=bool)
-    np.put_along_axis(chosen, strongest, True, axis=1)
-    chosen &= score > config.min_correlation
-    chosen |= chosen.T
-    return tuple(np.nonzero(chosen))  # type: ignore[return-value]
+def _num_days(folder: Path) -> int:
+    path = folder / "graph_of.npy"
+    return len(np.load(path, mmap_mode="r")) if path.exists() else -1
 
 
-def _correlation(a_TN: np.ndarray, b_TN: np.ndarray) -> np.ndarray:
-    """Pearson correlation of each column of a with each of b, missing values at their column's mean: [N, N]."""
-    a, b = _standardised(a_TN), _standardised(b_TN)
-    return np.clip(a.T @ b, -1, 1)
-
-
-def _standardised(x_TN: np.ndarray) -> np.ndarray:
-    """Columns centred and scaled to unit length; a constant column becomes zero."""
-    finite = np.isfinite(x_TN)
-    mean = np.where(finite, x_TN, 0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
-    centred = np.where(finite, x_TN - mean, 0).astype(np.float32)
-    length = np.sqrt((centred**2).sum(axis=0))
-    return centred / np.where(length > 0, length, 1)
-
-
-def _log_returns(close: np.ndarray) -> np.ndarray:
-    returns = np.full(close.shape, np.nan)
-    returns[1:] = np.diff(np.log(close), axis=0)
-    return returns
-
-
-def _row_mean(x: np.ndarray) -> np.ndarray:
-    finite = np.isfinite(x)
-    return (np.where(finite, x, 0).sum(axis=1) / np.maximum(finite.sum(axis=1), 1))[:, None]
-
-
-def _same(label: np.ndarray) -> np.ndarray:
-    """[N, N] float32: equal and known."""
-    return ((label[:, None] == label[None, :]) & (label[:, None] != "")).astype(np.float32)
+def _replace(folder: Path, graphs: DailyGraphs) -> None:
+    """Writes aside and swaps in, so that a killed process leaves the former graphs or none."""
+    scratch, retired = (folder.with_name(f".{folder.name}.{os.getpid()}.{word}") for word in ("tmp", "old"))
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    graphs.save(scratch)
+    if folder.exists():
+        folder.rename(retired)
+    scratch.rename(folder)
+    shutil.rmtree(retired, ignore_errors=True)

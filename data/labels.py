@@ -1,42 +1,64 @@
-"""Forward returns: entry at the close `delay` days after the features, exit `horizon` days after the entry."""
+"""Forward returns: entry `delay` days after the features' day, exit `horizon` days after the entry.
+
+A stock that stops trading keeps its terminal return: the exit is then the last close after the entry. An entry that
+nobody could have traded has no label. Both are known on the exit day, so a cut of the panel changes no earlier label.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+LOCKED_MOVE = 0.03  # a day without a range, this far from the close before, stood at its price limit
 
-def forward_returns(close: np.ndarray, horizons: tuple[int, ...], delay: int) -> np.ndarray:
-    """Simple returns from close[t + delay] to close[t + delay + h].
+
+def forward_returns(
+    entry: np.ndarray, exits: np.ndarray, close: np.ndarray, tradable: np.ndarray, horizons: tuple[int, ...], delay: int
+) -> np.ndarray:
+    """Simple returns from the price at t + delay to the price at t + delay + h.
 
     Args:
-        close: [D, N] closes, NaN where missing.
+        entry: [D, N] prices of entry, NaN where missing.
+        exits: [D, N] prices of exit on a day with a row.
+        close: [D, N] closes: the last one after the entry is the exit of a stock without a row on the exit day.
+        tradable: [D, N] bool, see `tradable_entries`.
         horizons: K horizons in trading days.
         delay: trading days between the features' close and the entry.
 
     Returns:
-        [D, N, K] float32, NaN where either close is missing or beyond the panel.
+        [D, N, K] float32, NaN where a price is missing, the entry was untradable or the exit lies beyond the panel.
     """
     num_days, num_stocks = close.shape
     labels = np.full((num_days, num_stocks, len(horizons)), np.nan, dtype=np.float32)
+    last_day, last_close = _last_known(close)
+    bought = np.where(tradable, entry, np.nan)
     for k, horizon in enumerate(horizons):
-        last = num_days - delay - horizon
-        if last > 0:
-            entry, exit_ = close[delay : delay + last], close[delay + horizon : delay + horizon + last]
-            labels[:last, :, k] = exit_ / entry - 1
+        count = num_days - delay - horizon
+        if count <= 0:
+            continue
+        enter, leave = slice(delay, delay + count), slice(delay + horizon, delay + horizon + count)
+        sold = np.where(np.isfinite(exits[leave]), exits[leave], last_close[leave])
+        after_entry = last_day[leave] > np.arange(delay, delay + count)[:, None]
+        labels[:count, :, k] = np.where(after_entry, sold / bought[enter] - 1, np.nan)
     return labels
 
 
-def daily_zscore(labels: np.ndarray) -> np.ndarray:
-    """Centres and scales each day's cross-section: [D, N, K] -> [D, N, K]; NaN stays NaN.
+def tradable_entries(bars: dict[str, np.ndarray]) -> np.ndarray:
+    """[D, N] bool: the day had volume and was not locked at a price limit, as far as the bars that are there tell."""
+    close = bars["close"]
+    tradable = np.isfinite(close)
+    if "volume" in bars:
+        tradable &= bars["volume"] > 0
+    if "high" in bars and "low" in bars:
+        before = np.vstack([np.full((1, close.shape[1]), np.nan), close[:-1]])
+        with np.errstate(invalid="ignore"):
+            moved = np.abs(close / before - 1) >= LOCKED_MOVE
+        tradable &= ~((bars["high"] == bars["low"]) & moved)
+    return tradable
 
-    The network ranks stocks within a day, so the market's move and its volatility are removed from the target.
-    A day with fewer than two labels has no scale and becomes NaN.
-    """
-    finite = np.isfinite(labels)
-    count = finite.sum(axis=1, keepdims=True)
-    filled = np.where(finite, labels, 0.0).astype(np.float64)
-    mean = filled.sum(axis=1, keepdims=True) / np.maximum(count, 1)
-    centred = np.where(finite, filled - mean, 0.0)
-    scale = np.sqrt((centred**2).sum(axis=1, keepdims=True) / np.maximum(count - 1, 1))
-    usable = finite & (count >= 2) & (scale > 0)
-    return np.where(usable, centred / np.where(scale > 0, scale, 1.0), np.nan).astype(np.float32)
+
+def _last_known(close: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(day [D, N], close [D, N]) of the last row at or before each day; day -1 before the first."""
+    day = np.where(np.isfinite(close), np.arange(len(close))[:, None], -1)
+    day = np.maximum.accumulate(day, axis=0)
+    value = np.take_along_axis(close, np.maximum(day, 0), axis=0)
+    return day, np.where(day >= 0, value, np.nan)

@@ -9,31 +9,42 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 from filelock import FileLock
 
-from data.batch import DayBlock, make_block
+from data.batch import DayBlock, make_block, window_rows
 from data.config import DataConfig
 from data.errors import DataError
+from data.residence import Where, choose_residence
 from data.scaler import RobustScaler
 from data.splits import Fold
 from data.store import MarketStore
 
 
 class FoldBlocks:
-    """Training steps and scored blocks of one fold of a store; holds no copy of the data.
+    """Training steps and scored blocks of one fold of a store, on a device; on a CPU it holds no copy of the data.
 
-    A step is `days_per_step` days made of blocks of `block_days` consecutive days from distant dates:
-    neighbouring days carry almost the same 20-day label.
+    A step is `days_per_step` days made of blocks of `block_days` consecutive days from distant dates: neighbouring
+    days carry almost the same 20-day label.
     """
 
-    def __init__(self, store: MarketStore, fold: Fold, config: DataConfig, block_days: int) -> None:
+    def __init__(
+        self,
+        store: MarketStore,
+        fold: Fold,
+        config: DataConfig,
+        block_days: int,
+        device: torch.device | None = None,
+        where: Where = "auto",
+    ) -> None:
         self.store, self.fold, self.config, self.block_days = store, fold, config, block_days
+        self.device = device or torch.device("cpu")
+        self.graphs = store.graphs(config.graph)
         self.scaler = fold_scaler(store, fold, config)
         rows = block_days + config.window - 1
-        self._buffer = np.empty((rows, *store.features.shape[1:]), np.float32)
-        enough = (np.isfinite(store.labels) & store.observed[..., None]).sum(axis=1).min(axis=1) >= config.min_stocks
-        self._enough = np.asarray(enough)
-        if not self._enough[fold.score.start : fold.score.stop].any():
+        self._residence = choose_residence(store.features, self.scaler, self.device, rows, where)
+        self._enough = _enough_stocks(store, fold, config)
+        if not any(self.has_enough_stocks(day) for day in fold.score):
             raise DataError(
                 f"fold {fold.name} must have days with at least {config.min_stocks} labelled stocks, but none "
                 f"of its {len(fold.score)} scored days has. Lower min_stocks or bring a fuller panel."
@@ -42,6 +53,11 @@ class FoldBlocks:
     @property
     def num_train_days(self) -> int:
         return len(self.fold.train)
+
+    @property
+    def num_days_left_out(self) -> int:
+        """Training and scored days whose cross-section is too small to be ranked."""
+        return sum(not self.has_enough_stocks(day) for days in (self.fold.train, self.fold.score) for day in days)
 
     def steps(self, epoch: int, seed: int, days_per_step: int, days_per_epoch: int) -> list[list[range]]:
         """The epoch's steps, each a list of day ranges: stratified in time, offset and order drawn anew.
@@ -63,17 +79,35 @@ class FoldBlocks:
 
     def block(self, days: range) -> DayBlock:
         """The block of consecutive training or scored days; valid until the next call."""
-        return make_block(self.store, self.scaler, self.config, days, self._buffer)
+        return next(self.stream([days]))
+
+    def stream(self, blocks: list[range]) -> Iterator[DayBlock]:
+        """Blocks in the order given, the next one on its way while one is used; each is valid until the next."""
+        rows = self._residence.stream([window_rows(self.config, days) for days in blocks])
+        for days, x_TNF in zip(blocks, rows, strict=True):
+            block = make_block(self.store, self.graphs, self.config, days, x_TNF)
+            yield block.to(self.device)
 
     def scored(self) -> Iterator[DayBlock]:
         """All scored days once, in calendar order."""
-        score = self.fold.score
-        for start in range(score.start, score.stop, self.block_days):
-            yield self.block(range(start, min(start + self.block_days, score.stop)))
+        score, width = self.fold.score, self.block_days
+        return self.stream([range(d, min(d + width, score.stop)) for d in range(score.start, score.stop, width)])
 
     def has_enough_stocks(self, day: int) -> bool:
         """Whether the day's cross-section is large enough to be ranked; other days are left out and counted."""
         return bool(self._enough[day])
+
+
+def _enough_stocks(store: MarketStore, fold: Fold, config: DataConfig) -> dict[int, bool]:
+    """Day of the fold -> every horizon has enough labelled stocks of the universe."""
+    enough: dict[int, bool] = {}
+    for days in (fold.train, fold.score):
+        for start in range(days.start, days.stop, 32):
+            part = slice(start, min(start + 32, days.stop))
+            known = np.isfinite(store.labels[part]) & store.eligible[part, :, None]
+            least = known.sum(axis=1).min(axis=1)
+            enough |= {start + k: bool(count >= config.min_stocks) for k, count in enumerate(least)}
+    return enough
 
 
 def fold_scaler(store: MarketStore, fold: Fold, config: DataConfig) -> RobustScaler:

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from data.errors import DataError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Step = Callable[[Path], None]
 STEPS: dict[int, Step] = {}  # version it starts from -> what makes it one higher, in place

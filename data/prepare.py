@@ -1,146 +1,285 @@
-"""Panel -> MarketStore, once: features, labels, masks and graphs are computed, written aside and swapped in whole."""
+"""Panel -> MarketStore, once: streamed from Parquet, computed by stretches of days, inspected, and swapped in whole."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import errno
 import json
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 
-from data.config import CorrelationGraphConfig, DataConfig
+from data.axes import Axes, read_axes
+from data.columns import Columns, settle_columns
+from data.config import DataConfig
+from data.derive import Derived, derive, first_known_day
 from data.errors import DataError
-from data.features import FEATURES, compute_features
-from data.graph import DailyGraphs, build_graphs
-from data.labels import forward_returns
+from data.features import FEATURES
+from data.findings import Finding, refuse_errors
+from data.graph import carry_graphs
+from data.ingest import Files, Ingest, Pass, RowFaults
+from data.inspection import Panel, inspect_panel
+from data.keys import key_columns, panel_key, settings_key, store_key
 from data.migrations import SCHEMA_VERSION
-from data.panel import Panel, panel_key, read_panel
+from data.progress import Progress, Silent
+from data.reuse import Manifest, Reuse, find_reuse
+from data.source import Source
 from data.store import MarketStore, StoreMeta
+from data.universe import check_universe
 
-FEATURES_VERSION = 1  # raise when the meaning of a feature changes: it is part of the store's key
-USABLE_SHARE = 0.5  # a day is usable once half of its cells are known
-Say = Callable[[str], None]
+MEMORY_MIB = 1024  # default bound of what a preparation holds in memory
 
 
-def prepare(panel_path: Path, prepared: Path, config: DataConfig, say: Say = lambda _: None) -> MarketStore:
+@dataclass(frozen=True)
+class Plan:
+    """A panel whose columns are settled and whose bytes are known; nothing has been written."""
+
+    source: Source
+    columns: Columns
+    config: DataConfig
+    digests: np.ndarray
+    key_columns: list[str]
+    panel_key: str
+    settings_key: str
+
+    @property
+    def num_built_in(self) -> int:
+        return len(FEATURES) if self.columns.built_in else 0
+
+    @property
+    def features(self) -> list[str]:
+        return [*(FEATURES if self.columns.built_in else ()), *self.columns.own]
+
+    @property
+    def store_key(self) -> str:
+        return store_key(self.panel_key, self.settings_key)
+
+
+def prepare(
+    panel: Path,
+    prepared: Path,
+    config: DataConfig,
+    progress: Progress | None = None,
+    memory_mib: int = MEMORY_MIB,
+) -> MarketStore:
     """Opens the store of (panel bytes, settings) under `prepared`, making it first if it is not there.
 
-    The last `holdout_days` days are cut off before anything is computed, so no array of the store knows them.
-    A second process waits for the first; a killed one leaves nothing that looks finished.
+    The last `holdout_days` days are cut off before anything is computed, so no array of the store knows them. A second
+    process waits for the first; a killed one, or a full disk, leaves nothing that looks finished. What an earlier store
+    of the same settings already has, days or columns, is copied.
 
     Raises:
-        DataError: see `read_panel`; too few days or stocks.
+        DataError: a panel that breaks a law (see `inspect_panel`), too few days or stocks, too little disk.
     """
-    key = panel_key(panel_path)
-    folder = prepared / store_key(key, config)
+    progress = progress or Silent()
+    plan = make_plan(panel, config)
+    folder = prepared / plan.store_key
     if not (folder / "meta.json").exists():
-        prepared.mkdir(parents=True, exist_ok=True)
+        _make_folder(prepared)
         with FileLock(prepared / f".{folder.name}.lock"):
             if not (folder / "meta.json").exists():
-                _build(panel_path, key, folder, config, say)
+                _build(plan, folder, progress, memory_mib << 20)
     return MarketStore.open(folder)
 
 
-def store_key(panel: str, config: DataConfig) -> str:
-    """Hash of the panel's bytes and of every setting that the store's arrays depend on."""
-    settings = {
-        "panel": panel,
-        "features": list(FEATURES),
-        "features_version": FEATURES_VERSION,
-        "horizons": config.horizons,
-        "delay": config.delay,
-        "holdout_days": config.splits.holdout_days,
-        "graph": config.graph.model_dump(),
-    }
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+def make_plan(panel: Path, config: DataConfig) -> Plan:
+    """Opens the files, settles the columns and hashes the bytes; raises DataError as `prepare` does."""
+    source = Source.open(panel)
+    columns = settle_columns(source, config)
+    names = key_columns(source, columns)
+    digests = source.digests(names)
+    return Plan(source, columns, config, digests, names, panel_key(digests, names), settings_key(config))
 
 
-def _build(panel_path: Path, key: str, folder: Path, config: DataConfig, say: Say) -> None:
-    say(f"reading {panel_path}")
-    whole = read_panel(panel_path)
-    _refuse_small(whole, config)
-    panel = whole.until(len(whole.dates) - config.splits.holdout_days).listed()
-    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    for left in folder.parent.glob(f".{folder.name}.*.tmp"):  # of killed preparations: the lock is ours
-        shutil.rmtree(left)
-    scratch.mkdir(parents=True)
+def _make_folder(folder: Path) -> None:
     try:
-        first_known = _write_arrays(panel, scratch, config, say)
-        graphs = _write_graphs(panel, scratch, config, say)
-        meta = StoreMeta(
-            schema_version=SCHEMA_VERSION,
-            store_key=folder.name,
-            panel_key=key,
-            market=_market(whole),
-            dates=[str(date) for date in panel.dates],
-            codes=panel.codes.tolist(),
-            features=list(FEATURES),
-            horizons=list(config.horizons),
-            delay=config.delay,
-            first_known=first_known,
-            first_graph=graphs.first_day if graphs else 0,
-            holdout_from=str(whole.dates[len(panel.dates)]) if len(panel.dates) < len(whole.dates) else None,
-            mean_degree=graphs.mean_degree if graphs else None,
-        )
-        (scratch / "meta.json").write_text(json.dumps(asdict(meta)))
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"prepared markets need a folder that can be written, but {folder} is none: {error}") from error
+
+
+def _build(plan: Plan, folder: Path, progress: Progress, budget: int) -> None:
+    for left in folder.parent.glob(f".{folder.name}.*.tmp"):  # of killed preparations: the lock is ours
+        shutil.rmtree(left, ignore_errors=True)
+    with progress.stage("reading dates and codes"):
+        axes = read_axes(plan.source, plan.columns, plan.config)
+    _refuse_small(axes, plan.config)
+    manifest = Manifest(plan.key_columns, plan.digests, axes.group_days)
+    reuse = find_reuse(folder.parent, plan.settings_key, manifest, plan.columns, axes)
+    progress.say(_announcement(plan, axes, reuse))
+    with _scratch(folder) as scratch:
+        check_disk(plan, axes, scratch)
+        faults = fill(plan, axes, reuse, scratch, progress, budget, plan.num_built_in)
+        with progress.stage("computing features and labels"):
+            first = reuse.base if reuse else 0
+            derived = derive(scratch, plan.columns, axes, plan.config, plan.num_built_in, first, budget)
+        with progress.stage("inspecting"):
+            findings = inspect_panel(view(plan, axes, faults, scratch, plan.num_built_in))
+        refuse_errors(findings, plan.source.path)
+        manifest.save(scratch)
+        if reuse is not None:
+            place = {code: number for number, code in enumerate(axes.codes.tolist())}
+            carry_graphs(
+                reuse.folder, scratch, reuse.base, np.array([place.get(code, -1) for code in reuse.meta.codes])
+            )
+        _write_meta(plan, axes, derived, findings, scratch, folder.name)
         scratch.rename(folder)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder beside the final one, gone afterwards whatever happens; a full disk is a message."""
+    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        scratch.mkdir(parents=True)
+        yield scratch
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DataError(
+                f"preparing needs more room than {folder.parent} has: {error.strerror}. Free some, or choose another "
+                f"folder."
+            ) from error
+        raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _refuse_small(panel: Panel, config: DataConfig) -> None:
-    num_days, num_stocks = panel.observed.shape
-    if num_stocks < config.min_stocks:
-        raise DataError(f"a panel needs at least {config.min_stocks} stocks to rank, but this one has {num_stocks}.")
-    if num_days - config.splits.holdout_days <= config.window + config.purge:
+def _refuse_small(axes: Axes, config: DataConfig) -> None:
+    num_days, num_stocks = len(axes.dates), len(axes.codes)
+    if len(axes.all_codes) < config.min_stocks or num_stocks < config.min_stocks:
         raise DataError(
-            f"a panel needs more days than hold-out {config.splits.holdout_days} + window {config.window} + purge "
-            f"{config.purge}, but this one has {num_days}. Bring a longer panel."
+            f"a panel needs at least {config.min_stocks} stocks to rank, but this one has {num_stocks}. Add stocks, or "
+            f"lower min_stocks."
         )
-    daily = panel.observed.sum(axis=1)
-    if np.median(daily) < config.min_stocks:
+    if num_days <= config.window + config.purge:
         raise DataError(
-            f"a usual day must have at least {config.min_stocks} stocks, but the median day has "
-            f"{int(np.median(daily))}. Is every stock in the panel?"
+            f"a panel needs more days than hold-out {len(axes.all_dates) - num_days} + window {config.window} + purge "
+            f"{config.purge}, but this one has {len(axes.all_dates)}. Bring a longer panel."
         )
 
 
-def _write_arrays(panel: Panel, folder: Path, config: DataConfig, say: Say) -> int:
-    say(f"computing {len(FEATURES)} features of {len(panel.codes)} stocks on {len(panel.dates)} days")
-    shape = (*panel.observed.shape, len(FEATURES))
-    features = np.lib.format.open_memmap(folder / "features.npy", mode="w+", dtype=np.float32, shape=shape)
-    compute_features(panel, features)
-    features.flush()
-    labels = forward_returns(panel.prices["close"], config.horizons, config.delay)
-    np.save(folder / "labels.npy", labels)
-    np.save(folder / "observed.npy", panel.observed)
-    known = np.isfinite(features).mean(axis=2).mean(axis=1) / np.maximum(panel.observed.mean(axis=1), 1e-9)
-    usable = np.flatnonzero(known >= USABLE_SHARE)
-    if not len(usable):
-        raise DataError("no day has half of its features; the panel is too short or too sparse.")
-    return int(usable[0])
+def num_bytes(plan: Plan, axes: Axes) -> int:
+    """Disk that the store takes."""
+    per_cell = 4 * len(plan.features) + 4 * len(plan.config.horizons) + 8 * len(plan.columns.bars) + 2 + 8 + 4
+    return len(axes.dates) * len(axes.codes) * per_cell + (1 << 20)
 
 
-def _write_graphs(panel: Panel, folder: Path, config: DataConfig, say: Say) -> DailyGraphs | None:
-    if not isinstance(config.graph, CorrelationGraphConfig):
-        return None
-    say(f"building neighbour graphs every {config.graph.refresh_days} days")
-    graphs = build_graphs(panel.prices["close"], panel.sector, panel.industry, config.graph)
-    (folder / "graph").mkdir()
-    graphs.save(folder / "graph")
-    return graphs
+def _announcement(plan: Plan, axes: Axes, reuse: Reuse | None) -> str:
+    size = num_bytes(plan, axes) / 2**30
+    kept = f"; {reuse.base:,} of them are copied from an earlier store" if reuse is not None and reuse.base else ""
+    return (
+        f"{plan.source.num_rows:,} rows become {len(axes.dates):,} days x {len(axes.codes):,} stocks x "
+        f"{len(plan.features)} features, {size:.2f} GiB on disk{kept}"
+    )
 
 
-def _market(panel: Panel) -> dict[str, object]:
-    """What identifies the market, whatever columns or days are added to the file later."""
-    return {
-        "first_date": str(panel.dates[0]),
-        "last_date": str(panel.dates[-1]),
-        "num_codes": len(panel.codes),
-        "codes": hashlib.sha256("\n".join(panel.codes).encode()).hexdigest()[:16],
+def check_disk(plan: Plan, axes: Axes, folder: Path) -> None:
+    needed, free = num_bytes(plan, axes), shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"preparing needs {needed / 2**30:.2f} GiB of disk, but {folder.parent} has {free / 2**30:.2f} GiB free. "
+            f"Free some, or choose another folder."
+        )
+
+
+def fill(
+    plan: Plan,
+    axes: Axes,
+    reuse: Reuse | None,
+    folder: Path,
+    progress: Progress,
+    budget: int,
+    num_built_in: int,
+) -> RowFaults:
+    """Copies what an earlier store has and reads the rest."""
+    has_turnover = "turnover" in plan.columns.roles or {"close", "volume"} <= plan.columns.roles.keys()
+    check_universe(plan.config.universe, axes.labels, has_turnover)
+    files = Files.make(folder, plan.columns, axes, num_built_in, budget)
+    jobs = [Pass(tuple(plan.columns.own), True, plan.source.row_groups, 0)]
+    if reuse is not None:
+        with progress.stage("copying what an earlier store has"):
+            reuse.copy(files, plan.columns, axes, num_built_in)
+        jobs = reuse.passes(plan.source, plan.columns, axes)
+    seen = np.lib.format.open_memmap(
+        folder / "seen.npy", mode="w+", dtype=np.bool_, shape=(len(axes.all_dates), len(axes.all_codes))
+    )
+    ingest = Ingest(plan.source, plan.columns, axes, files, num_built_in, seen)
+    with progress.rows("reading rows", sum(group.num_rows for job in jobs for group in job.groups)) as tick:
+        for job in jobs:
+            ingest.run(job, budget, tick)
+    del seen
+    (folder / "seen.npy").unlink()
+    _blank_missing(files, plan, reuse, num_built_in)
+    return ingest.faults
+
+
+def _blank_missing(files: Files, plan: Plan, reuse: Reuse | None, num_built_in: int) -> None:
+    """Cells that no row has written are missing, not zero; a lagged cell needs a row on the day it is about."""
+    missing = ~np.asarray(np.load(files.present.path, mmap_mode="r"))
+    for file in (files.bars, files.targets):
+        if file is not None:
+            file.blank(missing, start=reuse.base if reuse else 0)
+    start = num_built_in
+    for group in plan.columns.groups:
+        late = missing.copy()
+        late[group.lag :] |= missing[: len(missing) - group.lag]
+        late[: group.lag] = True
+        columns = slice(start, start + len(group.columns))
+        first = min((reuse.own[name] for name in group.columns), default=0) if reuse else 0
+        files.features.blank(late, columns, start=first)
+        start += len(group.columns)
+
+
+def view(plan: Plan, axes: Axes, faults: RowFaults, folder: Path, num_built_in: int) -> Panel:
+    """The arrays of a store in the making, as the inspection reads them."""
+    arrays = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("present", "eligible", "features", "labels")
     }
+    bars = {}
+    if plan.columns.bars:
+        table = np.load(folder / "bars.npy", mmap_mode="r")
+        bars = {role: table[..., number] for number, role in enumerate(plan.columns.bars)}
+    return Panel(axes, plan.columns, plan.config, faults, plan.features, num_built_in, bars=bars, **arrays)
+
+
+def _write_meta(plan: Plan, axes: Axes, derived: Derived, findings: list[Finding], folder: Path, key: str) -> None:
+    meta = StoreMeta(
+        schema_version=SCHEMA_VERSION,
+        store_key=key,
+        settings_key=plan.settings_key,
+        panel_key=plan.panel_key,
+        market={
+            "first_date": str(axes.dates[0]),
+            "last_date": str(axes.dates[-1]),
+            "num_codes": len(axes.codes),
+            "sketch": derived.sketch.to_dict(),
+        },
+        dates=[str(date) for date in axes.dates],
+        codes=axes.codes.tolist(),
+        features=plan.features,
+        built_in=plan.columns.built_in,
+        bars=plan.columns.bars,
+        vocabularies={role: list(values) for role, values in axes.labels.items()},
+        roles=plan.columns.roles,
+        targets={str(h): name for h, name in plan.columns.targets.items()},
+        lags={group.name: group.lag for group in plan.columns.groups},
+        horizons=list(plan.config.horizons),
+        delay=plan.config.delay,
+        first_known=first_known_day(folder),
+        num_untradable=derived.num_untradable,
+        holdout_from=axes.holdout_from,
+        doubts=[finding.sentence for finding in findings],
+    )
+    (folder / "findings.json").write_text(json.dumps([finding.to_dict() for finding in findings]))
+    (folder / "meta.json").write_text(json.dumps(asdict(meta)))
+
+
+if __name__ == "__main__":
+    from data.commands import prepare_command, run
+
+    run(prepare_command)

@@ -1,47 +1,142 @@
-"""Robust scaling: exact median and inter-quartile range per feature, fitted on a fold's training days alone."""
+"""Robust scaling: median and inter-quartile range per feature, fitted on a fold's training days alone.
+
+`fit` is exact. `partial_fit` and `merge` keep a quantile sketch per feature (KLL: Karnin, Lang & Liberty, FOCS 2016, as
+Apache DataSketches implements it), for data that arrive day by day or live on several machines.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import warnings
+from typing import Any
 
 import numpy as np
+import torch
+from datasketches import kll_floats_sketch
+from torch import Tensor
 
 IQR_OF_NORMAL = 1.349  # divides the IQR so that a normal column gets unit deviation
+SKETCH_SIZE = 800  # KLL's k: rank error about 0.35 %
+FIT_BYTES = 256 << 20  # of columns that are sorted from one reading of the store
+ROWS = 1024  # rows that are scaled at once, so that they stay in the cache
 
 
-@dataclass(frozen=True)
 class RobustScaler:
-    """One object for train, validation and prediction: (x - median) / scale, clipped, missing -> 0."""
+    """One object for train, validation, test and production: (x - median) / scale, clipped, missing -> 0."""
 
-    median: np.ndarray  # [F] float32
-    scale: np.ndarray  # [F] float32, 1 where the column is constant or unseen
-    clip: float
+    def __init__(self, median: np.ndarray, scale: np.ndarray, clip: float) -> None:
+        self.median = np.asarray(median, np.float32)  # [F]
+        self.scale = np.asarray(scale, np.float32)  # [F], 1 where the column is constant or unseen
+        self.clip = float(clip)
+        self.sketches: list[kll_floats_sketch] | None = None
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """x / scale - median / scale is one fused operation; in double precision first, so that nothing is lost."""
+        factor = 1.0 / self.scale.astype(np.float64)
+        self._factor = torch.from_numpy(factor.astype(np.float32))
+        self._shift = torch.from_numpy((-self.median.astype(np.float64) * factor).astype(np.float32))
 
     @classmethod
     def fit(cls, features: np.ndarray, clip: float) -> RobustScaler:
-        """Fits on [D, N, F] raw values, column by column so that one column at a time is copied."""
+        """Fits on [D, N, F] raw values, a few columns at a time."""
         num_features = features.shape[-1]
         median, scale = np.zeros(num_features, np.float32), np.ones(num_features, np.float32)
-        for column in range(num_features):
-            values = features[..., column]
-            values = values[np.isfinite(values)]
-            if len(values):
-                low, median[column], high = np.quantile(values, [0.25, 0.5, 0.75])
-                scale[column] = (high - low) / IQR_OF_NORMAL if high > low else 1.0
+        width = max(1, FIT_BYTES // max(1, 4 * features[..., 0].size))
+        for first in range(0, num_features, width):
+            some = features[..., first : first + width]
+            table = np.ascontiguousarray(some.reshape(-1, some.shape[-1]).T)
+            for column, values in enumerate(table, start=first):
+                values = values[np.isfinite(values)]
+                if len(values):
+                    low, median[column], high = np.quantile(values, [0.25, 0.5, 0.75])
+                    scale[column] = _spread(low, high)
         return cls(median, scale, clip)
+
+    @classmethod
+    def empty(cls, num_features: int, clip: float) -> RobustScaler:
+        """A scaler that has seen nothing, for `partial_fit`."""
+        scaler = cls(np.zeros(num_features), np.ones(num_features), clip)
+        scaler.sketches = [kll_floats_sketch(SKETCH_SIZE) for _ in range(num_features)]
+        return scaler
+
+    def partial_fit(self, features: np.ndarray) -> RobustScaler:
+        """Takes in more raw values [..., F]; missing ones are passed over.
+
+        Raises:
+            ValueError: an exactly fitted scaler, which holds no sketch to add to.
+        """
+        flat = features.reshape(-1, features.shape[-1])
+        for sketch, column in zip(self._sketches(), flat.T, strict=True):
+            values = column[np.isfinite(column)]
+            if len(values):
+                sketch.update(np.ascontiguousarray(values, np.float32))
+        return self._refreshed()
+
+    def merge(self, other: RobustScaler) -> RobustScaler:
+        """Takes in what another scaler has seen; both must have been fitted with `partial_fit`."""
+        for mine, theirs in zip(self._sketches(), other._sketches(), strict=True):
+            mine.merge(theirs)
+        return self._refreshed()
+
+    def _sketches(self) -> list[kll_floats_sketch]:
+        if self.sketches is None:
+            raise ValueError(
+                "a scaler that goes on learning must begin with RobustScaler.empty, but this one was fitted exactly."
+            )
+        return self.sketches
+
+    def _refreshed(self) -> RobustScaler:
+        for column, sketch in enumerate(self._sketches()):
+            if not sketch.is_empty():
+                low, self.median[column], high = sketch.get_quantiles([0.25, 0.5, 0.75])
+                self.scale[column] = _spread(low, high)
+        self._prepare()
+        return self
 
     def transform(self, raw: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Writes the scaled, clipped, filled values of `raw` [..., F] into `out` and returns it."""
-        np.subtract(raw, self.median, out=out)
-        np.divide(out, self.scale, out=out)
-        np.clip(out, -self.clip, self.clip, out=out)
-        np.nan_to_num(out, copy=False, nan=0.0)
+        self.transform_tensor(_read_only(raw), torch.from_numpy(out))
         return out
 
-    def to_dict(self) -> dict[str, object]:
+    def transform_tensor(self, raw: Tensor, out: Tensor) -> Tensor:
+        """The same on tensors of any device; the two must not overlap."""
+        factor, shift = self._factor.to(raw.device), self._shift.to(raw.device)
+        num_features = raw.shape[-1]
+        rows = ROWS if raw.device.type == "cpu" else max(1, raw.numel() // num_features)
+        pieces = zip(raw.reshape(-1, num_features).split(rows), out.view(-1, num_features).split(rows), strict=True)
+        for source, target in pieces:
+            torch.addcmul(shift, source, factor, out=target)
+            target.clamp_(-self.clip, self.clip).nan_to_num_(0.0)
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
         """Plain JSON, for checkpoints and exports; `from_dict` returns an equal scaler."""
-        return {"median": self.median.tolist(), "scale": self.scale.tolist(), "clip": self.clip}
+        content: dict[str, Any] = {
+            "median": self.median.tolist(),
+            "scale": self.scale.tolist(),
+            "clip": self.clip,
+        }
+        if self.sketches is not None:
+            content["sketches"] = [base64.b64encode(sketch.serialize()).decode() for sketch in self.sketches]
+        return content
 
     @classmethod
-    def from_dict(cls, state: dict) -> RobustScaler:
-        return cls(np.array(state["median"], np.float32), np.array(state["scale"], np.float32), state["clip"])
+    def from_dict(cls, state: dict[str, Any]) -> RobustScaler:
+        scaler = cls(np.array(state["median"]), np.array(state["scale"]), state["clip"])
+        if "sketches" in state:
+            scaler.sketches = [kll_floats_sketch.deserialize(base64.b64decode(text)) for text in state["sketches"]]
+        return scaler
+
+
+def _spread(low: float, high: float) -> float:
+    """The IQR in units of a normal's deviation; 1 where the middle half is constant."""
+    spread = (float(high) - float(low)) / IQR_OF_NORMAL
+    return spread if spread > np.finfo(np.float32).tiny else 1.0
+
+
+def _read_only(raw: np.ndarray) -> Tensor:
+    """A tensor on memory that is mapped for reading; torch warns that it could be written, which nobody does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.from_numpy(raw)

@@ -1,8 +1,14 @@
-"""Fold roles by calendar, the same days for every stock: train, search fold, confirm folds, all purged between."""
+"""Fold roles by calendar, the same days for every stock: train, search fold, confirm folds, all purged between.
+
+The layout is ours, because no library lays a search fold and confirm folds of other lengths before a hold-out; that it
+does not leak is judged by purgedcv (`prove_purged`) besides our own audit.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from data.config import DataConfig
 from data.errors import DataError
@@ -59,7 +65,7 @@ def make_splits(num_days: int, first_usable: int, config: DataConfig) -> Splits:
         end -= length + purge
     names = ["search", *(f"confirm-{k + 1}" for k in range(splits.confirm_folds))]
     folds = [
-        Fold(name, range(first_usable, score.start - purge), score)
+        Fold(name, _train_days(first_usable, score.start - purge, splits.train_days), score)
         for name, score in zip(names, reversed(scored), strict=True)
     ]
     _refuse_short_history(folds[0], num_days, config)
@@ -76,7 +82,7 @@ def audit_splits(splits: Splits, config: DataConfig) -> None:
     Raises:
         DataError: an overlap, by fold and day.
     """
-    reach = config.delay + config.horizons[-1]
+    reach = config.reach
     for fold in splits.folds:
         if fold.train[-1] + reach > fold.score[0]:
             raise DataError(
@@ -89,6 +95,39 @@ def audit_splits(splits: Splits, config: DataConfig) -> None:
                 f"scored days must not share labels, but {before.name} reaches day {before.score[-1] + reach} "
                 f"and {after.name} begins at {after.score[0]}. Raise the purge."
             )
+
+
+def prove_purged(splits: Splits, config: DataConfig) -> None:
+    """Has purgedcv purge every fold against its scored days, and these against those of the folds before.
+
+    It takes some seconds to load, so the command that starts a sweep asks once, and workers do not.
+
+    Raises:
+        DataError: it would remove a day that we kept.
+    """
+    import pandas as pd
+    from purgedcv import purge
+
+    last = max(fold.score[-1] for fold in splits.folds)
+    known = pd.Timestamp("2000-01-01") + pd.to_timedelta(np.arange(last + 1), unit="D")  # positions as days
+    answered = known + pd.Timedelta(days=config.reach)
+    pairs = [(fold.name, fold.train, fold.score) for fold in splits.folds]
+    pairs += [
+        (f"{after.name} and {before.name}", before.score, after.score)
+        for before, after in zip(splits.folds, splits.folds[1:], strict=False)
+    ]
+    for name, earlier, later in pairs:
+        kept = purge(np.array(earlier), np.array(later), pd.Series(known), pd.Series(answered))
+        if len(kept) < len(earlier):
+            raise DataError(
+                f"no label of fold {name} may overlap a scored one, but purgedcv removes {len(earlier) - len(kept)} "
+                f"days. Raise splits.embargo_days."
+            )
+
+
+def _train_days(first: int, stop: int, longest: int | None) -> range:
+    """All days before the fold, or the last `longest` of them."""
+    return range(first if longest is None else max(first, stop - longest), stop)
 
 
 def _refuse_short_history(search: Fold, num_days: int, config: DataConfig) -> None:

@@ -6,16 +6,18 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from data.config import DataConfig
+from data.config import DataConfig, GraphConfig
 from data.errors import DataError
-from data.graph import DailyGraphs
+from data.graph import DailyGraphs, open_graphs
+from data.market import MarketSketch
 from data.migrations import migrate
 from data.splits import Splits, make_splits
 
-ARRAYS = ("features", "labels", "observed")
+ARRAYS = ("features", "labels", "present", "eligible", "returns", "volatility", "sector", "industry")
 
 
 @dataclass(frozen=True)
@@ -24,29 +26,40 @@ class StoreMeta:
 
     schema_version: int
     store_key: str  # bytes and settings
+    settings_key: str
     panel_key: str  # bytes
-    market: dict[str, object]  # first and last date, number of codes, digest of codes: what the panel is a panel of
+    market: dict[str, Any]  # first and last date, number of codes, and the sketch by which markets are matched
     dates: list[str]
     codes: list[str]
     features: list[str]
+    built_in: bool  # the first features are computed from OHLCV
+    bars: list[str]  # columns of bars.npy
+    vocabularies: dict[str, list[str]]  # label role -> values; code k is value k - 1, 0 is unknown
+    roles: dict[str, str]  # role -> the panel's column
+    targets: dict[str, str]  # horizon -> the panel's column, where labels are the user's own
+    lags: dict[str, int]  # group of own features -> publication lag in trading days
     horizons: list[int]
     delay: int
     first_known: int  # first day that has most of its features
-    first_graph: int  # first day that has edges, 0 without a graph
+    num_untradable: int  # labels that are masked because nobody could have entered
     holdout_from: str | None  # first day of the hold-out, which the arrays do not contain
-    mean_degree: float | None
+    doubts: list[str]  # what the inspection warned of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MarketStore:
     """D days x N stocks x F features of raw values; the hold-out is not in it."""
 
     folder: Path
     meta: StoreMeta
     features: np.ndarray  # [D, N, F] float32, NaN where missing
-    labels: np.ndarray  # [D, N, K] float32 forward returns, NaN where unknown
-    observed: np.ndarray  # [D, N] bool
-    graphs: DailyGraphs | None
+    labels: np.ndarray  # [D, N, K] float32 forward returns, NaN where unknown or untradable
+    present: np.ndarray  # [D, N] bool: the stock has a row
+    eligible: np.ndarray  # [D, N] bool: it has one and is in the universe
+    returns: np.ndarray  # [D, N] float32 one-day log returns
+    volatility: np.ndarray  # [D, N] float32 trailing deviation of them
+    sector: np.ndarray  # [D, N] int16 codes into the vocabulary, 0 where unknown
+    industry: np.ndarray  # [D, N] int16
 
     @classmethod
     def open(cls, folder: Path) -> MarketStore:
@@ -55,13 +68,9 @@ class MarketStore:
         Raises:
             DataError: no store there, or one that a newer program made.
         """
-        if not (folder / "meta.json").exists():
-            raise DataError(f"a prepared store must lie in {folder}, but there is none. Prepare the panel again.")
-        migrate(folder)
-        meta = StoreMeta(**json.loads((folder / "meta.json").read_text()))
+        meta = read_meta(folder)
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-        graphs = DailyGraphs.load(folder / "graph") if (folder / "graph").exists() else None
-        return cls(folder=folder, meta=meta, graphs=graphs, **arrays)
+        return cls(folder=folder, meta=meta, **arrays)
 
     @cached_property
     def dates(self) -> np.ndarray:
@@ -70,12 +79,25 @@ class MarketStore:
 
     @cached_property
     def codes(self) -> np.ndarray:
-        """[N] str."""
+        """[N] str: node n of a day's graph is stock codes[n]."""
         return np.array(self.meta.codes)
 
     @property
     def num_days(self) -> int:
         return len(self.meta.dates)
+
+    @cached_property
+    def sketch(self) -> MarketSketch:
+        """By which another panel of the same market is known."""
+        return MarketSketch.from_dict(self.meta.market["sketch"])
+
+    def graphs(self, config: GraphConfig) -> DailyGraphs | None:
+        """The neighbour graphs of every day, built once per store and settings; None where none are asked for.
+
+        Raises:
+            DataError: no day has enough history for a single edge.
+        """
+        return open_graphs(self.folder, config, self.returns, self.eligible, self.sector, self.industry)
 
     def splits(self, config: DataConfig) -> Splits:
         """The fold roles on this store's calendar.
@@ -88,5 +110,18 @@ class MarketStore:
                 f"the store was prepared for horizons {self.meta.horizons} and delay {self.meta.delay}, but "
                 f"{config.horizons} and {config.delay} were asked. Prepare it again."
             )
-        first = max(self.meta.first_known + config.window - 1, self.meta.first_graph)
+        graphs = self.graphs(config.graph)
+        first = max(self.meta.first_known + config.window - 1, graphs.first_day if graphs else 0)
         return make_splits(self.num_days, first, config)
+
+
+def read_meta(folder: Path) -> StoreMeta:
+    """`meta.json` of a store, migrated first.
+
+    Raises:
+        DataError: no store there, or one of another layout.
+    """
+    if not (folder / "meta.json").exists():
+        raise DataError(f"a prepared store must lie in {folder}, but there is none. Prepare the panel again.")
+    migrate(folder)
+    return StoreMeta(**json.loads((folder / "meta.json").read_text()))

@@ -1,46 +1,83 @@
-"""Synthetic markets with planted effects of a known size: heavy tails, volatility clusters, sectors, listings.
+"""Synthetic markets of any size with planted effects of a known size, streamed to Parquet, equal by seed.
 
-Two effects are planted on the idiosyncratic returns. *Spill-over*: each stock has hidden leaders, whose moves reach it
-over the following days, so that only a model which looks at other stocks can use it. *Momentum*: a stock's own moves
-continue slowly. With both at 0 nothing can be predicted.
+Returns have a market factor, sector factors and an idiosyncratic part with heavy tails and volatility clusters; stocks
+list late, delist early and miss days. Effects act on the idiosyncratic part, and each can be switched off with 0:
+
+* *spill-over*: each stock has hidden leaders, whose moves reach it over the following days. Only a model that looks at
+  other stocks can use it.
+* *momentum*: a stock's own moves continue slowly, over weeks.
+* *reversal*: a move partly turns back within the following days.
+* *regime*: a stock's noise changes its scale by factors for months, while its reaction to a move, counted in the scale
+  of the day, does not. Only a model that normalises each window by itself sees the same move in every regime.
+
+With all of them at 0 nothing can be predicted. The generator knows the expected return of every stock and day, so it
+can say what the best possible predictor would score.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
 from filelock import FileLock
 from pydantic import Field
+from scipy.special import ndtr
 
+from data.bars import day_rank
 from data.config import Frozen
 
 LEADERS_PER_STOCK = 4
 FADE = 0.85  # share of a planted impulse that is left after one day
-FORMAT = 1  # raise when the same settings give other numbers
+QUICK_FADE = 0.7  # the same of a reversal or a regime's reaction
+DAILY_NOISE = 0.014  # deviation of the idiosyncratic return in the calm regime
+REGIME_DAYS = 60  # mean length of a scale regime
+FORMAT = 2  # raise when the same settings give other numbers
+CHUNK_DAYS = 64
+PAIRS = 800  # stocks up to which expected ranks are computed pair by pair
 
 
 class SyntheticConfig(Frozen):
     """Size, seed and effects of a market; equal settings give equal bytes."""
 
-    num_stocks: int = Field(80, ge=10)
-    num_days: int = Field(800, ge=60)
-    num_sectors: int = Field(8, ge=1)
-    seed: int = 7
+    num_stocks: int = Field(80, ge=10, description="stocks that ever trade")
+    num_days: int = Field(800, ge=60, description="trading days")
+    num_sectors: int = Field(8, ge=1, description="sectors; each has three industries")
+    seed: int = Field(7, ge=0, description="equal seeds give equal bytes")
     spillover: float = Field(1.0, ge=0, description="next-day reaction to the leaders' faded moves")
     momentum: float = Field(0.2, ge=0, description="next-day reaction to the stock's own faded moves")
+    reversal: float = Field(0.0, ge=0, le=1, description="share of a move that turns back over the next days")
+    regime: float = Field(0.0, ge=0, description="reaction to moves in the scale of their day, whose scale changes")
+    regime_factor: float = Field(4.0, ge=1, description="largest factor of a regime's scale, up and down")
     missing_share: float = Field(0.005, ge=0, lt=0.5, description="share of stock days without a row")
-    start: str = "2018-01-01"
+    delisting_rate: float = Field(0.03, ge=0, lt=0.5, description="share of stocks that end per year; as many list")
+    start: str = Field("2018-01-01", description="first business day")
 
     @property
     def key(self) -> str:
         """Hash of the settings and the generator's format."""
-        return hashlib.sha256(f"{FORMAT}{self.model_dump_json()}".encode()).hexdigest()[:12]
+        return xxhash.xxh3_64_hexdigest(f"{FORMAT}{self.model_dump_json()}".encode())[:12]
+
+    @classmethod
+    def null(cls, **changes: object) -> SyntheticConfig:
+        """A market in which nothing can be predicted."""
+        return cls.model_validate({"spillover": 0, "momentum": 0, "reversal": 0, "regime": 0, **changes})
+
+
+class Market(NamedTuple):
+    """C days of a market, and what was expected of it."""
+
+    first_day: int
+    bars: dict[str, np.ndarray]  # open, high, low, close, volume: [C, N] float32
+    present: np.ndarray  # [C, N] bool
+    returns: np.ndarray  # [C, N] log returns
+    expected: np.ndarray  # [C, N, H] sum of the expected log returns of the days t + 2 .. t + 1 + h, known at t
+    deviation: np.ndarray  # [C, N] of the next days' idiosyncratic log return, known at t
 
 
 def synthetic_panel(folder: Path, config: SyntheticConfig) -> Path:
@@ -50,76 +87,192 @@ def synthetic_panel(folder: Path, config: SyntheticConfig) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{path.name}.lock"):
             if not path.exists():
-                scratch = path.with_suffix(f".{os.getpid()}.tmp")
-                pq.write_table(generate(config), scratch, compression="zstd")
-                scratch.rename(path)
+                write_market(path, config)
     return path
 
 
+def write_market(path: Path, config: SyntheticConfig, tell: object = None) -> None:
+    """Streams the market into one Parquet file, a row group per stretch of days; atomic."""
+    scratch = path.with_suffix(f".{os.getpid()}.tmp")
+    writer = None
+    try:
+        for table in tables(config):
+            writer = writer or pq.ParquetWriter(scratch, table.schema, compression="zstd")
+            writer.write_table(table)
+            if callable(tell):
+                tell(table.num_rows)
+        assert writer is not None, "a market has days"
+        writer.close()
+        scratch.rename(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
 def generate(config: SyntheticConfig) -> pa.Table:
-    """The market as a long table: date, code, open, high, low, close, volume, sector, industry."""
+    """The whole market as one long table."""
+    return pa.concat_tables(tables(config))
+
+
+def tables(config: SyntheticConfig) -> Iterator[pa.Table]:
+    """Long tables of a stretch of days each: date, code, open, high, low, close, volume, sector, industry."""
+    sector = _sectors(config)
+    codes, days = np.array(_codes(config.num_stocks)), _business_days(config)
+    industries = np.array([f"industry-{s}-{i % 3}" for i, s in enumerate(sector)])
+    sectors = np.array([f"sector-{s}" for s in sector])
+    for market in simulate(config):
+        day, stock = np.nonzero(market.present)
+        columns = {name: values[day, stock] for name, values in market.bars.items()}
+        labels = {"sector": sectors[stock], "industry": industries[stock]}
+        yield pa.table({"date": days[market.first_day + day], "code": codes[stock], **columns, **labels})
+
+
+def optimum(
+    config: SyntheticConfig, horizons: tuple[int, ...] = (1, 5, 10, 20), days: slice = slice(None)
+) -> np.ndarray:
+    """[H] mean daily RankIC of the best possible predictor, entering one close later.
+
+    It knows the generator's state at the close of each day: leaders, regimes and volatilities. Stocks are ordered by
+    their expected rank, the mean over all others of the chance to come out above them (normal noise).
+    """
+    parts = list(simulate(config, horizons))
+    returns, expected = (np.concatenate([getattr(part, name) for part in parts]) for name in ("returns", "expected"))
+    present, deviation = (np.concatenate([getattr(part, name) for part in parts]) for name in ("present", "deviation"))
+    level = np.concatenate([np.zeros((1, returns.shape[1])), np.cumsum(returns, axis=0)])
+    scores = []
+    for k, horizon in enumerate(horizons):
+        last = len(returns) - 1 - horizon
+        realised = level[2 + horizon : 2 + horizon + last] - level[2 : 2 + last]
+        known = present[:last] & present[1 : 1 + last] & present[1 + horizon : 1 + horizon + last]
+        guess = np.stack(
+            [_expected_rank(expected[t, :, k], deviation[t] * np.sqrt(horizon), known[t]) for t in range(last)[days]]
+        )
+        scores.append(_mean_rank_correlation(guess, realised[days], known[days]))
+    return np.array(scores)
+
+
+def simulate(config: SyntheticConfig, horizons: tuple[int, ...] = ()) -> Iterator[Market]:
+    """The market in stretches of days; the state that crosses them is small, so any length fits in memory."""
     rng = np.random.default_rng([config.seed, 0x5EED])
-    shape = (config.num_days, config.num_stocks)
-    sector = rng.integers(0, config.num_sectors, config.num_stocks)
-    returns = _returns(rng, config, sector)
-    close = 50.0 * np.exp(rng.normal(0, 0.7, config.num_stocks) + np.cumsum(returns, axis=0))
+    stocks = config.num_stocks
+    sector = _sectors(config)
+    world = _World(rng, config)
+    level = np.log(50.0) + rng.normal(0, 0.7, stocks)
+    size = rng.normal(13, 1, stocks)
+    listed, ended = _lifetimes(rng, config)
+    for first in range(0, config.num_days, CHUNK_DAYS):
+        count = min(CHUNK_DAYS, config.num_days - first)
+        days = [world.step(rng, horizons) for _ in range(count)]
+        own, expected, deviation = (np.stack([day[k] for day in days]) for k in range(3))
+        market = rng.standard_t(4, count) * 0.007
+        sectors = rng.standard_t(5, (count, config.num_sectors)) * 0.005
+        returns = market[:, None] * world.market_beta + sectors[:, sector] + DAILY_NOISE * own
+        closes = level + np.cumsum(returns, axis=0)
+        level = closes[-1]
+        here = np.arange(first, first + count)[:, None]
+        present = (here >= listed) & (here < ended) & (rng.random((count, stocks)) >= config.missing_share)
+        bars = _bars(rng, np.exp(closes), returns, size)
+        yield Market(first, bars, present, returns, DAILY_NOISE * expected, DAILY_NOISE * deviation)
+
+
+class _World:
+    """Leaders, volatilities and regimes: the state of the idiosyncratic returns from day to day."""
+
+    def __init__(self, rng: np.random.Generator, config: SyntheticConfig) -> None:
+        self.config, stocks = config, config.num_stocks
+        others = rng.integers(1, stocks, (stocks, LEADERS_PER_STOCK))  # distance to each leader: never oneself
+        self.leaders = (np.arange(stocks)[:, None] + others) % stocks
+        self.market_beta = rng.normal(1, 0.25, stocks)
+        self.faded, self.recent, self.relative = np.zeros(stocks), np.zeros(stocks), np.zeros(stocks)
+        self.variance = np.ones(stocks)
+        self.scale = self._draw_scale(rng, stocks)
+
+    def _draw_scale(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        if self.config.regime == 0:
+            return np.ones(count)
+        return self.config.regime_factor ** rng.uniform(-1, 1, count)
+
+    def step(self, rng: np.random.Generator, horizons: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(own return [N], expected sums [N, H], deviation [N]) of one day, in units of the daily noise."""
+        config = self.config
+        pull = self._pull()
+        noise = rng.standard_t(5, config.num_stocks) / np.sqrt(5 / 3)
+        shock = np.sqrt(self.variance) * self.scale * noise
+        own = pull + shock
+        self.variance = 0.05 + 0.90 * self.variance + 0.05 * np.clip(np.sqrt(self.variance) * noise, -4, 4) ** 2
+        self.faded = FADE * self.faded + shock / self.scale
+        self.relative = QUICK_FADE * self.relative + noise
+        self.recent = QUICK_FADE * self.recent + shock
+        expected = np.stack([self._expected(h) for h in horizons], axis=1) if horizons else np.empty((len(own), 0))
+        deviation = np.sqrt(self.variance) * self.scale
+        if config.regime:
+            changing = rng.random(config.num_stocks) < 1 / REGIME_DAYS
+            self.scale = np.where(changing, self._draw_scale(rng, config.num_stocks), self.scale)
+        return own, expected, deviation
+
+    def _pull(self) -> np.ndarray:
+        """The expected return of the coming day."""
+        slow, quick = self._impulses()
+        return slow + quick
+
+    def _expected(self, horizon: int) -> np.ndarray:
+        """Sum of the expected returns of days t + 2 .. t + 1 + h: impulses fade, later shocks have mean zero."""
+        slow, quick = self._impulses()
+        days = np.arange(1, horizon + 1)
+        return slow * (FADE**days).sum() + quick * (QUICK_FADE**days).sum()
+
+    def _impulses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Expected return of tomorrow from what fades slowly and from what fades quickly."""
+        config = self.config
+        slow = config.spillover * self.faded[self.leaders].mean(axis=1) + config.momentum * self.faded
+        quick = config.regime * self.relative - config.reversal * self.recent
+        return slow * (1 - FADE), quick * (1 - QUICK_FADE)
+
+
+def _bars(rng: np.random.Generator, close: np.ndarray, returns: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
+    shape = close.shape
     wiggle = np.abs(returns) * 0.4 + 0.003
     opened = close * np.exp(-returns + rng.normal(0, 0.3, shape) * wiggle)
     high = np.maximum(opened, close) * np.exp(rng.exponential(0.5, shape) * wiggle)
     low = np.minimum(opened, close) * np.exp(-rng.exponential(0.5, shape) * wiggle)
-    size = rng.normal(13, 1, config.num_stocks)
-    volume = np.exp(size + 8 * np.abs(returns) + rng.normal(0, 0.4, shape)).round()
-    present = _presence(rng, config)
-    day, stock = np.nonzero(present)
-    columns = {name: v[day, stock].astype(np.float32) for name, v in _named(opened, high, low, close, volume)}
-    labels = {
-        "sector": np.array([f"sector-{s}" for s in sector])[stock],
-        "industry": np.array([f"industry-{s}-{i % 3}" for i, s in enumerate(sector)])[stock],
-    }
-    keys = {"date": _business_days(config)[day], "code": np.array(_codes(config.num_stocks))[stock]}
-    return pa.table({**keys, **columns, **labels})
+    volume = np.exp(size + 8 * np.minimum(np.abs(returns), 0.2) + rng.normal(0, 0.4, shape)).round()
+    bars = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
+    return {name: values.astype(np.float32) for name, values in bars.items()}
 
 
-def _returns(rng: np.random.Generator, config: SyntheticConfig, sector: np.ndarray) -> np.ndarray:
-    """[D, N] log returns: market and sector factors, GARCH-like idiosyncratic noise, planted effects."""
-    days, stocks = config.num_days, config.num_stocks
-    leaders = np.stack([rng.permutation(np.delete(np.arange(stocks), i))[:LEADERS_PER_STOCK] for i in range(stocks)])
-    market_beta = rng.normal(1, 0.25, stocks)
-    market = rng.standard_t(4, days) * 0.007
-    sectors = rng.standard_t(5, (days, config.num_sectors)) * 0.005
-    noise = rng.standard_t(5, (days, stocks)) / np.sqrt(5 / 3)
-    own, faded = np.zeros((days, stocks)), np.zeros(stocks)
-    variance = np.full(stocks, 1.0)
-    for t in range(days):
-        pull = config.spillover * faded[leaders].mean(axis=1) + config.momentum * faded
-        shock = np.sqrt(variance) * noise[t]
-        variance = 0.05 + 0.90 * variance + 0.05 * np.clip(shock, -4, 4) ** 2
-        own[t] = pull * (1 - FADE) + shock
-        faded = FADE * faded + shock
-    return market[:, None] * market_beta + sectors[:, sector] + 0.014 * own
+def _lifetimes(rng: np.random.Generator, config: SyntheticConfig) -> tuple[np.ndarray, np.ndarray]:
+    """(first day, day after the last) per stock: some end, and as many list, at the yearly rate."""
+    stocks, days = config.num_stocks, config.num_days
+    listed, ended = np.zeros(stocks, np.int64), np.full(stocks, days, np.int64)
+    changing = rng.permutation(stocks)[: round(2 * stocks * min(0.4, config.delisting_rate * days / 250))]
+    when = rng.integers(days // 10, max(days // 10 + 1, days - days // 10), len(changing))
+    listed[changing[::2]] = when[::2]
+    ended[changing[1::2]] = when[1::2]
+    return listed, ended
 
 
-def _presence(rng: np.random.Generator, config: SyntheticConfig) -> np.ndarray:
-    """[D, N] bool: a tenth of the stocks list late or delist early, and single days are missing."""
-    present = rng.random((config.num_days, config.num_stocks)) >= config.missing_share
-    changing = rng.permutation(config.num_stocks)[: config.num_stocks // 10]
-    for position, stock in enumerate(changing):
-        day = int(rng.integers(config.num_days // 4, 3 * config.num_days // 4))
-        if position % 2:
-            present[:day, stock] = False
-        else:
-            present[day:, stock] = False
-    return present
+def _expected_rank(mean: np.ndarray, deviation: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Mean over the other stocks of the chance to come out above them; by the mean alone in very large markets."""
+    out = np.full(len(mean), np.nan)
+    who = np.flatnonzero(known)
+    if len(who) > PAIRS:
+        out[who] = mean[who]
+        return out
+    m, s = mean[who], deviation[who]
+    out[who] = ndtr((m[:, None] - m) / np.sqrt(s[:, None] ** 2 + s**2)).mean(axis=1)
+    return out
 
 
-class _Column(NamedTuple):
-    name: str
-    values: np.ndarray
+def _mean_rank_correlation(guess: np.ndarray, realised: np.ndarray, known: np.ndarray) -> float:
+    """Mean over days of Spearman's correlation; 0 where every guess is the same."""
+    a, b = (np.where(known, day_rank(x, known), 0.0) for x in (guess, realised))
+    a, b = (x - np.where(known, x.sum(axis=1, keepdims=True) / known.sum(axis=1, keepdims=True), 0) for x in (a, b))
+    a, b = np.where(known, a, 0), np.where(known, b, 0)
+    scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return float(np.divide((a * b).sum(axis=1), scale, out=np.zeros(len(a)), where=scale > 1e-12).mean())
 
 
-def _named(*values: np.ndarray) -> list[_Column]:
-    names = ("open", "high", "low", "close", "volume")
-    return [_Column(name, v) for name, v in zip(names, values, strict=True)]
+def _sectors(config: SyntheticConfig) -> np.ndarray:
+    return np.random.default_rng([config.seed, 0x5EC7]).integers(0, config.num_sectors, config.num_stocks)
 
 
 def _business_days(config: SyntheticConfig) -> np.ndarray:
@@ -127,4 +280,11 @@ def _business_days(config: SyntheticConfig) -> np.ndarray:
 
 
 def _codes(num_stocks: int) -> list[str]:
-    return [f"S{i:04d}" for i in range(num_stocks)]
+    width = max(4, len(str(num_stocks - 1)))
+    return [f"S{i:0{width}d}" for i in range(num_stocks)]
+
+
+if __name__ == "__main__":
+    from data.commands import run, synthetic_command
+
+    run(synthetic_command)

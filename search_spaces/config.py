@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from data.config import CorrelationGraphConfig, DataConfig
+from data.config import DataConfig, NoGraphConfig
 from model.config import ModelConfig
 from search_spaces.errors import SpaceError
 from search_spaces.train import TrainConfig
@@ -36,7 +36,7 @@ class TrialConfig(BaseModel):
                 f"train.horizon_weights must have one weight per horizon {self.data.horizons}, got "
                 f"{self.train.horizon_weights}"
             )
-        if self.model.graph.kind != "identity" and not isinstance(self.data.graph, CorrelationGraphConfig):
+        if self.model.graph.kind != "identity" and isinstance(self.data.graph, NoGraphConfig):
             raise ValueError(
                 f"model.graph {self.model.graph.kind!r} needs edges, but data.graph is {self.data.graph.kind!r}"
             )

@@ -50,7 +50,7 @@ class EpochResult:
         return cls(**content)
 
 
-def predict(model: ATFT, blocks: FoldBlocks, device: torch.device) -> Scores:
+def predict(model: ATFT, blocks: FoldBlocks) -> Scores:
     """Scores of every scored day with the model as it stands, in evaluation mode.
 
     Raises:
@@ -60,7 +60,6 @@ def predict(model: ATFT, blocks: FoldBlocks, device: torch.device) -> Scores:
     parts: list[tuple[np.ndarray, ...]] = []
     with torch.inference_mode():
         for block in blocks.scored():
-            block = block.to(device)
             out = model(block.x_TNF, block.observed_TN, block.edge_index_2E, block.edge_attr_E4)
             tensors = (out.score_BNK, block.return_BNK, block.label_mask_BNK)
             parts.append((np.arange(block.days.start, block.days.stop), *(t.cpu().numpy().copy() for t in tensors)))

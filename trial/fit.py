@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from data.batch import DayBlock
 from data.loader import FoldBlocks
 from model.losses import huber_by_horizon, weighted
 from search_spaces.config import TrialConfig
@@ -32,7 +33,7 @@ def fit(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> Iterator[
         started = time.perf_counter()
         losses, bad_steps = _train_epoch(state, blocks, config)
         with _averaged_weights(state):
-            state.scores = predict(state.model, blocks, state.device)
+            state.scores = predict(state.model, blocks)
         evaluation = evaluate(state.scores, blocks, config)
         state.epoch += 1
         result = EpochResult(
@@ -88,18 +89,17 @@ def _accumulate(state: TrainState, blocks: FoldBlocks, config: TrialConfig, step
     """Gradients of the step's mean loss over days, block by block; equal to those of one large batch."""
     num_days = sum(len(days) for days in step)
     totals: dict[str, float] = {}
-    for days in step:
-        parts = _losses(state, blocks, config, days)
-        share = len(days) / num_days
+    for block in blocks.stream(step):
+        parts = _losses(state, block, config)
+        share = len(block.days) / num_days
         (parts["total"] * share).backward()
         for name, value in parts.items():
             totals[name] = totals.get(name, 0.0) + float(value.detach()) * share
     return totals
 
 
-def _losses(state: TrainState, blocks: FoldBlocks, config: TrialConfig, days: range) -> LossParts:
+def _losses(state: TrainState, block: DayBlock, config: TrialConfig) -> LossParts:
     """total = weighted mean over horizons of the Huber loss + auxiliary_weight * auxiliary."""
-    block = blocks.block(days).to(state.device)
     out = state.model(block.x_TNF, block.observed_TN, block.edge_index_2E, block.edge_attr_E4)
     train = config.train
     by_horizon = huber_by_horizon(out.score_BNK, block.target_BNK, block.label_mask_BNK, train.huber_delta)

@@ -13,10 +13,11 @@ import optuna
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from data.config import DataConfig, SplitConfig
-from data.panel import count_days
+from data.config import DataConfig
 from data.prepare import prepare
-from data.splits import Splits, make_splits
+from data.progress import Shown
+from data.settings import read_data_config, suited
+from data.splits import Splits, prove_purged
 from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
 from reports.ablation import write_report
@@ -48,6 +49,7 @@ class SweepRequest:
 
     space: str
     panel: Path | None = None  # None: the synthetic market
+    data_config: Path | None = None  # YAML of the data settings
     runs: Path = Path("runs")
     storage: str | None = None  # None: sqlite:///<runs>/sweeps.db
     name: str | None = None  # study; None: the space's name
@@ -193,12 +195,14 @@ def _check_numbers(request: SweepRequest) -> None:
 
 def _prepare(request: SweepRequest, space: SearchSpace, console: Console) -> Prepared:
     panel = request.panel or synthetic_panel(request.runs / "synthetic", SyntheticConfig())
-    num_days = count_days(panel)
-    splits = SplitConfig.for_market(num_days)
-    data = DataConfig.model_validate(space.reference.data.model_copy(update={"splits": splits}).model_dump())
-    make_splits(num_days - splits.holdout_days, data.warm_up, data)  # refuses a short history before any work
-    with console.status("preparing the market"):
-        market = prepare(panel, request.runs / "prepared", data, say=lambda text: console.print(f"data: {text}"))
+    reference = space.reference.data.model_copy()
+    given = read_data_config(request.data_config, DataConfig.model_validate(reference.model_dump(exclude_unset=True)))
+    assert given is not None, "there is a base"
+    data = suited(given, panel)
+    market = prepare(panel, request.runs / "prepared", data, Shown(console), read_settings().prepare_memory_mib)
+    splits = market.splits(data)
+    prove_purged(splits, data)
+    _tell_market(market, data, console)
     epochs = request.epochs or space.budget.epochs
     base = space.reference.replace(**{"data": data, "train.epochs": epochs, "seed": request.seed})
     return Prepared(
@@ -206,12 +210,20 @@ def _prepare(request: SweepRequest, space: SearchSpace, console: Console) -> Pre
         space=space,
         panel=panel,
         market=market,
-        splits=market.splits(data),
+        splits=splits,
         base=base,
         arms=space.arm_configs(base),
         num_trials=request.trials or space.budget.trials,
         num_seeds=request.seeds or space.budget.seeds,
     )
+
+
+def _tell_market(market: MarketStore, data: DataConfig, console: Console) -> None:
+    """What the user should know of the market before trials run on it."""
+    for sentence in market.meta.doubts:
+        console.print(f"doubt: {sentence}")
+    if graphs := market.graphs(data.graph):
+        console.print(f"data: neighbour graphs of mean degree {graphs.mean_degree:.1f}")
 
 
 def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> str:

@@ -14,6 +14,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ATFT_", env_file=".env", extra="ignore")
 
     object_store_mib: int = Field(128, ge=80, description="Ray's shared memory; trials share data by files instead")
+    prepare_memory_mib: int = Field(1024, ge=64, description="memory that preparing a market may hold")
     threads_per_trial: int = Field(1, ge=1, description="torch threads of one CPU trial")
     actor_memory_growth_mib: int = Field(2048, ge=64, description="a reused worker that grew by more is replaced")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from data.graph import EDGE_ATTRIBUTES
 from data.store import MarketStore
 from model.atft import ATFT
 from model.protocols import Sizes
@@ -40,7 +41,7 @@ class TrainState:
 def new_state(config: TrialConfig, store: MarketStore, device: torch.device) -> TrainState:
     """A fresh state of `config` on `store`'s schema; seeds torch's generator for dropout and augmentation."""
     torch.manual_seed(config.seed)
-    edge_attributes = store.graphs.edge_attr.shape[1] if store.graphs else 0
+    edge_attributes = 0 if config.data.graph.kind == "none" else len(EDGE_ATTRIBUTES)
     sizes = Sizes(
         features=len(store.meta.features),
         hidden=config.model.hidden,

@@ -39,10 +39,14 @@ def sweep(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Parquet file or folder: date, code, open, high, low, close, volume, sector[, industry]. "
+            help="Panel: Parquet file, folder or hive tree, of OHLCV or of your own features and targets. "
             "Without it, a synthetic market that is generated once.",
             show_default=False,
         ),
+    ] = None,
+    data_config: Annotated[
+        Path | None,
+        typer.Option(help="YAML of the data settings: columns, universe, labels, splits.", show_default=False),
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder of everything that a sweep writes.")] = Path("runs"),
     storage: Annotated[
@@ -97,6 +101,7 @@ def sweep(
         request = SweepRequest(
             space=name,
             panel=data,
+            data_config=data_config,
             runs=runs,
             storage=storage,
             name=study,
@@ -150,8 +155,8 @@ def _print_plan(prepared: Prepared, console: Console) -> None:
         f"market     {prepared.panel}: {len(market.codes)} stocks, {len(dates)} days to {dates[-1]}, "
         f"{len(market.features)} features, hold-out from {market.holdout_from or '(none)'} not prepared"
     )
-    if market.mean_degree is not None:
-        console.print(f"graph      {market.mean_degree:.1f} neighbours per stock")
+    if graphs := prepared.market.graphs(prepared.base.data.graph):
+        console.print(f"graph      {graphs.mean_degree:.1f} neighbours per stock")
     table = Table(box=None)
     for heading in ("fold", "train", "days", "scored", "days "):
         table.add_column(heading, justify="right" if heading.startswith("days") else "left")

@@ -82,8 +82,9 @@ class SweepTrial(tune.Trainable):
         order = self.order
         store = MarketStore.open(order.store)
         fold = store.splits(order.config.data)[order.config.fold]
-        blocks = FoldBlocks(store, fold, order.config.data, order.config.train.block_days)
-        return new_state(order.config, store, torch.device(order.device)), blocks
+        device = torch.device(order.device)
+        blocks = FoldBlocks(store, fold, order.config.data, order.config.train.block_days, device)
+        return new_state(order.config, store, device), blocks
 
     def _kept(self, result: EpochResult, state: TrainState, blocks: FoldBlocks) -> EpochResult:
         """Writes the predictions before the last result is sent, so that COMPLETE means they are there."""
@@ -100,7 +101,7 @@ class SweepTrial(tune.Trainable):
 def _scores_again(state: TrainState, blocks: FoldBlocks) -> Scores:
     """Predictions of a trial whose last epoch was trained and checkpointed, but not reported."""
     state.model.load_state_dict(state.average)
-    return predict(state.model, blocks, state.device)
+    return predict(state.model, blocks)
 
 
 def _resident_peak_mib() -> float:

@@ -1,0 +1,223 @@
+"""What the columns of a panel are: roles found by name or by the config, features, groups, and what is left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import pyarrow as pa
+
+from data.config import DataConfig
+from data.errors import DataError
+from data.source import FILE_NAME, Source
+
+PRICES = ("open", "high", "low", "close")
+LABELS = ("sector", "industry", "section", "security_type")
+ENOUGH_OWN = 10  # own columns from which `auto` takes them for the features
+
+# Usual names per role, the first one that is there wins; compared without case, '_', '-' and blanks.
+USUAL: dict[str, tuple[str, ...]] = {
+    "date": ("date", "tradedate", "tradingdate", "datetime", "timestamp", "day", "ymd"),
+    "code": ("code", "localcode", "ticker", "symbol", "securitycode", "stockcode", "asset", "instrument", "sid"),
+    "volume": ("adjustmentvolume", "adjvolume", "volume", "vol", "tradingvolume"),
+    "turnover": ("turnovervalue", "tradingvalue", "dollarvolume", "amount"),
+    "returns": ("returns1d", "return1d", "ret1d", "dailyreturn", "returns"),
+    "sector": ("sector", "sector17code", "gicssector", "sector17", "sectorcode", "sector33code", "sector33"),
+    "industry": ("industry", "sector33code", "gicsindustry", "subindustry", "sector33", "industrycode"),
+    "section": ("section", "marketcode", "listingsection", "marketsection", "marketsegment"),
+    "security_type": ("securitytype", "instrumenttype"),
+}
+PRICE_SETS = tuple({role: f"{prefix}{role}" for role in PRICES} for prefix in ("adjustment", "adjusted", "adj", ""))
+TARGET = re.compile(r"^(?:target|label|y)[_-]?(\d+)d?$", re.IGNORECASE)
+FORWARD = re.compile(r"^(target|label|y|fwd|future|next|forward_?ret\w*)(?=[_-]|\d|$)", re.IGNORECASE)
+PERIODIC = re.compile(r"^(stmt|statement|fin|fundamental|eps|margin|weekly|flow|investor|short_?sell)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Own features that share a publication lag, contiguous in the store."""
+
+    name: str  # "" for those that are known on their day
+    columns: tuple[str, ...]
+    lag: int
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The panel's columns by meaning, settled once; later code asks no more."""
+
+    roles: dict[str, str]  # role -> column
+    targets: dict[int, str]  # horizon -> column; empty where labels come from prices
+    built_in: bool  # features are computed from OHLCV
+    groups: tuple[Group, ...]  # the panel's own features, in the store's order
+    unused: dict[str, str]  # column -> why it is no feature
+    unlagged: tuple[str, ...]  # features whose names speak of periodic publication, without a lag
+
+    @property
+    def own(self) -> list[str]:
+        """Own features in the store's order."""
+        return [column for group in self.groups for column in group.columns]
+
+    @property
+    def bars(self) -> list[str]:
+        """Numeric roles that are there, in a fixed order: what `bars.npy` holds."""
+        return [role for role in (*PRICES, "volume", "turnover", "returns") if role in self.roles]
+
+    @property
+    def labels(self) -> list[str]:
+        """Text roles that are there: sector, industry, section, security type."""
+        return [role for role in LABELS if role in self.roles]
+
+
+def settle_columns(source: Source, config: DataConfig) -> Columns:
+    """Finds every column's meaning.
+
+    Raises:
+        DataError: a named column that is not there, or none for a role that is needed.
+    """
+    names = list(source.schema)
+    roles = _roles(source, config)
+    targets = _targets(names, roles, config)
+    taken = {*roles.values(), *targets.values()} - {roles.get("returns", "")}
+    own, unused = _own_features(source, config, taken)
+    built_in = _is_built_in(roles, own, config)
+    if config.columns.features == "built_in" or (config.columns.features == "auto" and built_in):
+        unused |= dict.fromkeys(own, "columns.features own or both would take it")
+        own = []
+    if not built_in and not own:
+        raise DataError(
+            f"a panel must bring open, high, low, close and volume, or features of its own, but {source.path} has "
+            f"{_list(names)}. Name its columns in data.columns."
+        )
+    groups = _groups(own, names, config)
+    lagged = {column for group in groups if group.name for column in group.columns}
+    unlagged = tuple(name for name in own if PERIODIC.match(name) and name not in lagged)
+    return Columns(roles, targets, built_in, groups, unused, unlagged)
+
+
+def _roles(source: Source, config: DataConfig) -> dict[str, str]:
+    names = list(source.schema)
+    roles = {role: name for role in (*USUAL, *PRICES) if (name := getattr(config.columns, role)) is not None}
+    missing = {role: name for role, name in roles.items() if name not in names}
+    if missing:
+        told = ", ".join(f"columns.{role} {name!r}" for role, name in missing.items())
+        raise DataError(f"a named column must be in the panel, but {told} is not; it has {_list(names)}.")
+    usual = {_plain(name): name for name in reversed(names)}
+    for role, candidates in USUAL.items():
+        found = next((usual[name] for name in candidates if name in usual and usual[name] not in roles.values()), None)
+        if role not in roles and found is not None:
+            roles[role] = found
+    prices = next((s for s in PRICE_SETS if all(s[role] in usual for role in PRICES)), PRICE_SETS[-1])
+    for role in PRICES:
+        if role not in roles and prices[role] in usual:
+            roles[role] = usual[prices[role]]
+    for role in ("date", "code"):
+        if role not in roles and len(source.files) > 1 and FILE_NAME not in roles.values():
+            roles[role] = FILE_NAME
+        if role not in roles:
+            raise DataError(
+                f"a panel needs a {role} column, but {source.path} has {_list(names)}. Rename it, or name it in "
+                f"data.columns.{role}."
+            )
+        if lacking := source.lacking(roles[role]):
+            raise DataError(
+                f"every file of a panel must have the column {roles[role]}, but {lacking} of {len(source.files)} lack "
+                f"it. Remove them or write them again."
+            )
+    return roles
+
+
+def _targets(names: list[str], roles: dict[str, str], config: DataConfig) -> dict[int, str]:
+    """The user's own forward returns, where they are wanted and every horizon has one."""
+    found = dict(config.columns.targets) or {int(m[1]): name for name in names if (m := TARGET.match(name))}
+    if absent := [name for name in found.values() if name not in names]:
+        raise DataError(f"a target must be a column of the panel, but {_list(absent)} is not; it has {_list(names)}.")
+    missing = [h for h in config.horizons if h not in found]
+    has_prices = config.labels.price in roles
+    if config.labels.source == "prices" or (config.labels.source == "auto" and missing and has_prices):
+        found = {}
+    elif missing:
+        raise DataError(
+            f"every horizon of {config.horizons} must have a target column or the panel prices, but there is no "
+            f"{config.labels.price} and none for {missing}. Name them in data.columns.targets, or change horizons."
+        )
+    if not found and not has_prices:
+        raise DataError(f"labels from prices need the column {config.labels.price}. Name it in data.columns.")
+    return {h: found[h] for h in config.horizons} if found else {}
+
+
+def _own_features(source: Source, config: DataConfig, taken: set[str]) -> tuple[list[str], dict[str, str]]:
+    own: list[str] = []
+    unused: dict[str, str] = {}
+    for name, kind in source.schema.items():
+        if name in taken or name == FILE_NAME or name in source.partition_keys:
+            continue
+        if _matches(name, config.columns.exclude):
+            unused[name] = "excluded"
+        elif FORWARD.match(name) or name in config.columns.targets.values():
+            unused[name] = "its name speaks of the future"
+        elif not _is_number(kind):
+            unused[name] = f"{kind} is no number"
+        elif _is_price(name):
+            unused[name] = "a price level is no feature"
+        else:
+            own.append(name)
+    idle = [p for p in config.columns.exclude if not any(fnmatchcase(name, p) for name in source.schema)]
+    if idle:
+        raise DataError(f"columns.exclude must name columns of the panel, but {_list(idle)} matches none.")
+    return own, unused
+
+
+def _is_built_in(roles: dict[str, str], own: list[str], config: DataConfig) -> bool:
+    complete = all(role in roles for role in (*PRICES, "volume"))
+    wanted = config.columns.features
+    if wanted in ("built_in", "both") and not complete:
+        lacking = [role for role in (*PRICES, "volume") if role not in roles]
+        raise DataError(
+            f"features from OHLCV need open, high, low, close and volume, but the panel lacks {_list(lacking)}. Name "
+            f"them in data.columns, or set columns.features to own."
+        )
+    if wanted == "auto":
+        return complete and len(own) < ENOUGH_OWN
+    return wanted != "own"
+
+
+def _groups(own: list[str], names: list[str], config: DataConfig) -> tuple[Group, ...]:
+    """Features known on their day first, then each group; a column belongs to the first group that names it."""
+    left, groups = list(own), []
+    for name, group in config.columns.groups.items():
+        if idle := [p for p in group.columns if not any(fnmatchcase(column, p) for column in names)]:
+            raise DataError(f"columns.groups.{name} must name columns of the panel, but {_list(idle)} matches none.")
+        members = tuple(column for column in left if _matches(column, group.columns))
+        left = [column for column in left if column not in members]
+        if members:
+            groups.append(Group(name, members, group.publication_lag))
+    first = [Group("", tuple(left), 0)] if left else []
+    return (*first, *groups)
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    of = pa.types
+    return of.is_integer(kind) or of.is_floating(kind) or of.is_boolean(kind) or of.is_decimal(kind)
+
+
+def _is_price(name: str) -> bool:
+    plain = _plain(name)
+    levels = {price for prices in PRICE_SETS for price in prices.values()}
+    return plain in levels or plain in ("volume", "adjustmentvolume", "adjustmentfactor", "vwap", "turnovervalue")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_\-]", "", name).lower()
+
+
+def _list(names: Iterable[object], limit: int = 20) -> str:
+    shown = [str(name) for name in names]
+    more = f" and {len(shown) - limit} more" if len(shown) > limit else ""
+    return ", ".join(shown[:limit]) + more

@@ -1,0 +1,150 @@
+"""The command lines of this package: `python -m data.prepare`, `python -m data.inspect`, `python -m data.synthetic`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from data.config import DataConfig
+from data.errors import DataError
+from data.findings import Finding
+from data.inspect import inspect
+from data.prepare import MEMORY_MIB, prepare
+from data.progress import Shown
+from data.settings import read_data_config, suited
+from data.store import MarketStore
+from data.synthetic import SyntheticConfig, optimum, write_market
+
+BAD_INPUT = 2
+PANEL = Annotated[Path, typer.Argument(help="Parquet file, folder, or hive-partitioned tree.", show_default=False)]
+CONFIG = Annotated[
+    Path | None,
+    typer.Option("--config", help="YAML of the data settings: columns, universe, labels, splits.", show_default=False),
+]
+MEMORY = Annotated[int, typer.Option("--memory", min=64, help="MiB that the work may hold in memory.")]
+
+
+def run(command: Callable[..., Any]) -> None:
+    """Runs one function as a command."""
+    app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    app.command()(command)
+    app()
+
+
+def _console() -> Console:
+    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False)
+
+
+def _refuse(error: DataError) -> typer.Exit:
+    print(f"error: {error}", file=sys.stderr)
+    return typer.Exit(BAD_INPUT)
+
+
+def prepare_command(
+    panel: PANEL,
+    runs: Annotated[Path, typer.Option(help="Folder of a sweep; the store goes to its prepared/.")] = Path("runs"),
+    config: CONFIG = None,
+    memory: MEMORY = MEMORY_MIB,
+) -> None:
+    """Turn a panel into the store that every trial maps. A sweep does the same; twice does nothing."""
+    console = _console()
+    try:
+        settings = suited(read_data_config(config) or DataConfig(), panel)
+        store = prepare(panel, runs / "prepared", settings, Shown(console), memory)
+        splits = store.splits(settings)
+    except DataError as error:
+        raise _refuse(error) from error
+    _print_store(store, settings, console)
+    for fold in splits.folds:
+        first, last = store.dates[fold.score[0]], store.dates[fold.score[-1]]
+        console.print(f"fold {fold.name}: {len(fold.train)} training days, scored {first} .. {last}")
+    told = f" --data-config {config}" if config else ""
+    console.print(f"next: python -m trial.sweep gat_ablation --data {panel} --runs {runs}{told}")
+
+
+def _print_store(store: MarketStore, settings: DataConfig, console: Console) -> None:
+    meta = store.meta
+    for sentence in meta.doubts:
+        console.print(f"doubt: {sentence}")
+    graphs = store.graphs(settings.graph)
+    degree = f", mean degree {graphs.mean_degree:.1f}" if graphs else ", no graph"
+    console.print(
+        f"store: {store.folder} ({len(meta.dates):,} days {meta.dates[0]} .. {meta.dates[-1]}, {len(meta.codes):,} "
+        f"stocks, {len(meta.features)} features{degree})"
+    )
+    if meta.holdout_from:
+        console.print(f"hold-out: from {meta.holdout_from} on; no array of the store knows it")
+    if meta.num_untradable:
+        console.print(f"labels: {meta.num_untradable:,} entries masked, because nobody could have traded them")
+
+
+def inspect_command(panel: PANEL, config: CONFIG = None, memory: MEMORY = MEMORY_MIB) -> None:
+    """Look for everything that is wrong, or looks wrong, with a panel. Exit status 2 where a sweep would refuse it."""
+    console = _console()
+    try:
+        report = inspect(panel, read_data_config(config), Shown(console), memory)
+    except DataError as error:
+        raise _refuse(error) from error
+    console.print(report.summary)
+    for sentence in report.notes:
+        console.print(f"note: {sentence}")
+    if not report.findings:
+        console.print("nothing found")
+        return
+    console.print(_table(report.findings, console))
+    errors = sum(finding.severity == "error" for finding in report.findings)
+    console.print(f"{errors} errors, {len(report.findings) - errors} doubts")
+    if errors:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _table(findings: list[Finding], console: Console) -> Table:
+    table = Table(show_lines=True, width=None if console.is_terminal else 160)
+    for title, justify in (("", "left"), ("check", "left"), ("column", "left"), ("count", "right")):
+        table.add_column(title, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for title in ("first example", "what to do"):
+        table.add_column(title, overflow="fold", ratio=1)
+    for f in findings:
+        table.add_row(f.severity, f.check, f.column, f"{f.count:,}", f.example, f"{f.law}. {f.way_out}")
+    return table
+
+
+def synthetic_command(
+    out: Annotated[Path, typer.Argument(help="Parquet file to write.", show_default=False)],
+    stocks: Annotated[int, typer.Option(min=10, help="Stocks.")] = 500,
+    days: Annotated[int, typer.Option(min=60, help="Trading days.")] = 1250,
+    sectors: Annotated[int, typer.Option(min=1, help="Sectors.")] = 11,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal bytes.")] = 7,
+    spillover: Annotated[float, typer.Option(min=0, help="Effect along the hidden neighbour graph.")] = 1.0,
+    momentum: Annotated[float, typer.Option(min=0, help="Effect of the stock's own moves, over weeks.")] = 0.2,
+    reversal: Annotated[float, typer.Option(min=0, max=1, help="Share of a move that turns back.")] = 0.0,
+    regime: Annotated[float, typer.Option(min=0, help="Effect in the scale of the day, whose scale changes.")] = 0.0,
+    null: Annotated[bool, typer.Option("--null", help="No effect at all: nothing can be predicted.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+) -> None:
+    """Generate a market with planted effects, and say what the best possible predictor would score on it."""
+    console = _console()
+    effects = {"spillover": spillover, "momentum": momentum, "reversal": reversal, "regime": regime}
+    try:
+        size = {"num_stocks": stocks, "num_days": days, "num_sectors": sectors, "seed": seed}
+        config = SyntheticConfig.null(**size) if null else SyntheticConfig.model_validate(size | effects)
+        if out.exists() and not force:
+            raise DataError(f"--out must be a new file, but {out} is there. Choose another name, or give --force.")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with Shown(console).rows("writing rows", stocks * days) as tick:
+            write_market(out, config, tick)
+    except (OSError, ValidationError) as error:
+        raise _refuse(DataError(f"the market cannot be written to {out}: {error}. Choose another file.")) from error
+    except DataError as error:
+        raise _refuse(error) from error
+    scores = ", ".join(f"{h}d {score:+.4f}" for h, score in zip((1, 5, 10, 20), optimum(config), strict=True))
+    console.print(f"{out}: {stocks:,} stocks x {days:,} days")
+    console.print(f"best possible mean daily RankIC, entered one close later: {scores}")
+    console.print(f"next: python -m trial.sweep gat_ablation --data {out}")

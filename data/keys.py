@@ -1,0 +1,52 @@
+"""The keys by which prepared markets are found: what of the panel and of the settings their arrays depend on."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import xxhash
+
+from data.columns import Columns
+from data.config import DataConfig
+from data.features import FEATURES
+from data.source import FILE_NAME, Source
+
+FEATURES_VERSION = 2  # raise when the meaning of a feature, a label or a cell changes
+
+
+def panel_key(table: np.ndarray, columns: list[str]) -> str:
+    """Of the panel's bytes: equal column chunks, equal key, whatever the files' names and order."""
+    ordered = table[np.lexsort(table.T[::-1])]
+    return xxhash.xxh3_128_hexdigest("\0".join(columns).encode() + ordered.tobytes())[:16]
+
+
+def settings_key(config: DataConfig) -> str:
+    """Of every setting that a prepared array depends on; graphs and scalers have keys of their own."""
+    settings = {
+        "version": FEATURES_VERSION,
+        "features": list(FEATURES),
+        "horizons": config.horizons,
+        "delay": config.delay,
+        "calendar": config.calendar,
+        "columns": config.columns.model_dump(mode="json"),
+        "universe": config.universe.model_dump(mode="json"),
+        "labels": {"source": config.labels.source, "price": config.labels.price},
+        "holdout": [config.splits.holdout_days, str(config.splits.holdout_from)],
+    }
+    return _hash(settings)
+
+
+def store_key(panel: str, settings: str) -> str:
+    """Of bytes and settings together: the name of the store's folder."""
+    return _hash([panel, settings])
+
+
+def key_columns(source: Source, columns: Columns) -> list[str]:
+    """The columns whose bytes count: all stored ones, and the files' names where they are a key."""
+    names = [name for name in source.schema if name != FILE_NAME]
+    return names + [FILE_NAME] * (FILE_NAME in columns.roles.values())
+
+
+def _hash(content: object) -> str:
+    return xxhash.xxh3_128_hexdigest(json.dumps(content, sort_keys=True).encode())[:16]
