@@ -122,6 +122,8 @@ class KeyReader:
             raise DataError(
                 f"{law}, but {self.path} holds {plain.type}, such as {plain[0].as_py()!r}. Convert the column."
             )
+        if pa.types.is_date32(plain.type):
+            return plain
         try:
             return pc.cast(plain, pa.date32())
         except pa.ArrowInvalid as error:

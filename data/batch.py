@@ -12,7 +12,6 @@ from torch import Tensor
 from data.config import DataConfig
 from data.graph import EDGE_ATTRIBUTES, DailyGraphs
 from data.store import MarketStore
-from data.targets import day_targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +50,27 @@ def window_rows(config: DataConfig, days: range) -> slice:
 
 
 def make_block(
-    store: MarketStore, graphs: DailyGraphs | None, config: DataConfig, days: range, x_TNF: Tensor
+    store: MarketStore,
+    graphs: DailyGraphs | None,
+    targets: np.ndarray,
+    config: DataConfig,
+    days: range,
+    x_TNF: Tensor,
 ) -> DayBlock:
-    """The block of consecutive `days` around its scaled features, which the loader has made."""
+    """The block of consecutive `days` around its scaled features, which the loader has made.
+
+    Args:
+        store: the market.
+        graphs: its neighbour graphs, or None for no edges.
+        targets: [D, N, K], those of the store for the label settings in force.
+        config: window and least number of stocks.
+        days: positions in the store.
+        x_TNF: the scaled rows that `window_rows` names.
+    """
     now = slice(days.start, days.stop)
-    labels, eligible = np.asarray(store.labels[now]), np.asarray(store.eligible[now])
-    target = day_targets(labels, eligible, store.sector[now], store.volatility[now], config.labels)
+    labels, eligible, target = (np.asarray(array[now]) for array in (store.labels, store.eligible, targets))
     mask = np.isfinite(target)
-    mask &= mask.sum(axis=1, keepdims=True) >= config.min_stocks
+    mask &= np.count_nonzero(mask, axis=1)[:, None] >= config.min_stocks
     edge_index, edge_attr = _edges(graphs, days, eligible)
     return DayBlock(
         days=days,
@@ -66,8 +78,8 @@ def make_block(
         observed_TN=torch.from_numpy(np.array(store.present[window_rows(config, days)])),
         edge_index_2E=torch.from_numpy(edge_index),
         edge_attr_E4=torch.from_numpy(edge_attr),
-        return_BNK=torch.from_numpy(np.where(mask, labels, 0).astype(np.float32)),
-        target_BNK=torch.from_numpy(np.where(mask, target, 0)),
+        return_BNK=torch.from_numpy(np.where(mask, labels, np.float32(0))),
+        target_BNK=torch.from_numpy(np.where(mask, target, np.float32(0))),
         label_mask_BNK=torch.from_numpy(mask),
     )
 

@@ -140,8 +140,9 @@ def _targets(names: list[str], roles: dict[str, str], config: DataConfig) -> dic
         found = {}
     elif missing:
         raise DataError(
-            f"every horizon of {config.horizons} must have a target column or the panel prices, but there is no "
-            f"{config.labels.price} and none for {missing}. Name them in data.columns.targets, or change horizons."
+            f"labels need the column {config.labels.price}, or a target column for every horizon of {config.horizons}, "
+            f"but the panel has neither (no target for {_list(missing)}); it has {_list(names)}. Name them in "
+            f"data.columns, or change horizons."
         )
     if not found and not has_prices:
         raise DataError(f"labels from prices need the column {config.labels.price}. Name it in data.columns.")

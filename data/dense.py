@@ -6,6 +6,7 @@ use is that of one batch and one stretch, whatever the panel's size, and however
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,7 +99,18 @@ def _numbers(column: pa.Array, dtype: type[np.generic]) -> np.ndarray:
     kind = pa.from_numpy_dtype(np.dtype(dtype))
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    return column.cast(kind, safe=False).to_numpy(zero_copy_only=False)
+    if column.type != kind:
+        column = column.cast(kind, safe=False)
+    return column.to_numpy(zero_copy_only=False)
+
+
+def release(array: np.ndarray) -> None:
+    """Gives the pages of a mapped array back: what has been read once need not stay in memory."""
+    base: object = array
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    if isinstance(base, np.memmap) and base._mmap is not None:  # type: ignore[attr-defined]
+        base._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def _reserve(path: Path) -> None:

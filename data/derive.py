@@ -11,7 +11,7 @@ from data.axes import Axes
 from data.bars import Bars
 from data.columns import Columns
 from data.config import DataConfig
-from data.dense import DenseFile
+from data.dense import DenseFile, release
 from data.errors import DataError
 from data.features import REACH, compute_features
 from data.labels import forward_returns, tradable_entries
@@ -34,6 +34,11 @@ class Columnar:
         self.bars = np.load(folder / "bars.npy", mmap_mode="r") if columns.bars else None
         self.labels = {role: np.load(folder / f"{role}.npy", mmap_mode="r") for role in columns.labels}
 
+    def release(self) -> None:
+        """Gives back the pages that have been read."""
+        for array in (self.present, *([self.bars] if self.bars is not None else []), *self.labels.values()):
+            release(array)
+
     def has(self, role: str) -> bool:
         return role in self.columns.bars
 
@@ -55,12 +60,12 @@ class Columnar:
 
     def returns(self, rows: slice) -> np.ndarray:
         """One-day log returns; `rows` begin a day early."""
-        if self.has("close"):
-            with np.errstate(invalid="ignore", divide="ignore"):
-                log_close = np.log(self.bar("close", rows))
-            return np.where(np.isfinite(log_close - shift(log_close, 1)), log_close - shift(log_close, 1), np.nan)
         with np.errstate(invalid="ignore", divide="ignore"):
-            values = np.log1p(self.bar("returns", rows))
+            if self.has("close"):
+                log_close = np.log(self.bar("close", rows))
+                values = log_close - shift(log_close, 1)
+            else:
+                values = np.log1p(self.bar("returns", rows))
         return np.where(np.isfinite(values), values, np.nan)
 
 
@@ -91,11 +96,13 @@ def derive(
     for start in range(0, days, width):
         now = slice(start, min(start + width, days))
         cells = merge(cells, _derive_stretch(raw, files, now, config))
+        raw.release()
     if num_built_in:
         total = (days, stocks, num_built_in + len(columns.own))
         features = DenseFile(folder / "features.npy", total, np.float32, share)
         for start in range(first_day, days, width):
             _write_features(raw, features, files["eligible"], slice(start, min(start + width, days)), num_built_in)
+            raw.release()
     return Derived(cells, _write_labels(raw, folder, config, width, share))
 
 
@@ -152,6 +159,7 @@ def _write_labels(raw: Columnar, folder: Path, config: DataConfig, width: int, s
         price = raw.bar(config.labels.price, rows)
         target[:] = forward_returns(price, price, bars["close"], tradable, config.horizons, config.delay)[here]
         untradable += int((np.isfinite(bars["close"][here]) & ~tradable[here]).sum())
+        raw.release()
     return untradable
 
 

@@ -16,6 +16,7 @@ from data.axes import Axes
 from data.bars import day_rank
 from data.columns import Columns
 from data.config import DataConfig
+from data.dense import release
 from data.findings import Finding, doubt, error
 from data.ingest import RowFaults
 from data.labels import forward_returns
@@ -47,13 +48,14 @@ class Panel:
     labels: np.ndarray  # [D, N, K]
     bars: dict[str, np.ndarray]  # role -> [D, N]
 
-    def stretches(self, lookback: int = 0) -> Iterator[tuple[slice, int]]:
-        """(rows, number of leading rows that are history) of stretches of days, in order."""
+    def stretches(self) -> Iterator[slice]:
+        """Stretches of days in order; the pages of the last one are given back."""
         days, stocks = self.present.shape
         width = max(1, STRETCH_BYTES // max(1, 8 * stocks * max(4, len(self.names) // 8)))
         for start in range(0, days, width):
-            first = max(0, start - lookback)
-            yield slice(first, min(start + width, days)), start - first
+            yield slice(start, min(start + width, days))
+            for array in (self.present, self.eligible, self.labels, *self.bars.values()):
+                release(array)
 
     def name(self, day: int, stock: int) -> str:
         return f"{self.axes.dates[day]} {self.axes.codes[stock]}"
@@ -94,7 +96,7 @@ def impossible_prices(panel: Panel) -> list[Finding]:
         column = panel.columns.roles[role]
         nothing = (lambda x: x < 0) if role in ("volume", "turnover") else (lambda x: x <= 0)
         known, largest, bad = 0, -np.inf, _Cells()
-        for rows, _ in panel.stretches():
+        for rows in panel.stretches():
             part = np.asarray(values[rows])
             finite = np.isfinite(part)
             known += int(finite.sum())
@@ -117,7 +119,7 @@ def _crossed_prices(panel: Panel) -> list[Finding]:
     if "high" not in panel.bars or "low" not in panel.bars:
         return []
     bad, known = _Cells(), 0
-    for rows, _ in panel.stretches():
+    for rows in panel.stretches():
         high, low = np.asarray(panel.bars["high"][rows]), np.asarray(panel.bars["low"][rows])
         known += int(np.isfinite(high).sum())
         bad.add(panel, high < low * (1 - 1e-5), high, rows)
@@ -135,12 +137,13 @@ def absurd_returns(panel: Panel) -> list[Finding]:
     limits, column = panel.config.inspection, panel.columns.roles["close"]
     absurd, large = _Cells(), _Cells()
     last = np.full(panel.present.shape[1], np.nan)
-    for rows, _ in panel.stretches():
+    for rows in panel.stretches():
         close = np.asarray(panel.bars["close"][rows])
         factor = np.full(close.shape, np.nan)
         for row in range(len(close)):
             known = np.isfinite(close[row])
-            factor[row, known] = close[row, known] / last[known]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                factor[row, known] = close[row, known] / last[known]
             last = np.where(known, close[row], last)
         beyond = (factor >= limits.max_factor) | (factor <= 1 / limits.max_fall)
         absurd.add(panel, beyond, factor, rows)
@@ -163,7 +166,7 @@ def stale_prices(panel: Panel) -> list[Finding]:
     last = np.full(panel.present.shape[1], np.nan)
     run = np.zeros(panel.present.shape[1], np.int64)
     first: dict[int, str] = {}
-    for rows, _ in panel.stretches():
+    for rows in panel.stretches():
         for offset, close in enumerate(np.asarray(panel.bars["close"][rows])):
             known = np.isfinite(close)
             run = np.where(known, np.where(close == last, run + 1, 0), run)
@@ -185,27 +188,37 @@ def empty_columns(panel: Panel) -> list[Finding]:
     days, num = panel.present.shape[0], len(panel.columns.own)
     bounds = np.linspace(0, days, min(NUM_PERIODS, days) + 1).astype(int)
     known, rows_in = np.zeros((len(bounds) - 1, num)), np.zeros(len(bounds) - 1)
-    low, high = np.full(num, np.inf), np.full(num, -np.inf)
+    only = np.full(num, np.nan)  # the one value of a column that has not varied yet
+    varies = np.zeros(num, bool)
     for period, (start, stop) in enumerate(itertools.pairwise(bounds)):
         for first in range(start, stop, 8):
-            part = np.asarray(panel.features[first : min(first + 8, stop), :, own])
-            finite = np.isfinite(part)
-            known[period] += finite.sum(axis=(0, 1))
-            low = np.minimum(low, np.where(finite, part, np.inf).min(axis=(0, 1)))
-            high = np.maximum(high, np.where(finite, part, -np.inf).max(axis=(0, 1)))
+            part = np.asarray(panel.features[first : min(first + 8, stop), :, own]).reshape(-1, num)
+            known[period] += np.count_nonzero(np.isfinite(part), axis=0)
+            _note_variation(part, only, varies)
         rows_in[period] = panel.present[start:stop].sum()
+        release(panel.features)
     share = known / np.maximum(rows_in, 1)[:, None]
     dates = panel.axes.dates[bounds[:-1]]
     found = []
     for number, name in enumerate(panel.columns.own):
-        found += _column_findings(
-            name, share[:, number], float(low[number]), float(high[number]), dates, known[:, number]
-        )
+        only_value = None if varies[number] else float(only[number])
+        found += _column_findings(name, share[:, number], only_value, dates, known[:, number])
     return found
 
 
+def _note_variation(part: np.ndarray, only: np.ndarray, varies: np.ndarray) -> None:
+    """Marks the columns of [rows, F] that differ from their first known value."""
+    for number in np.flatnonzero(~varies):
+        values = part[:, number]
+        values = values[np.isfinite(values)]
+        if len(values):
+            if np.isnan(only[number]):
+                only[number] = values[0]
+            varies[number] = bool((values != only[number]).any())
+
+
 def _column_findings(
-    name: str, share: np.ndarray, low: float, high: float, dates: np.ndarray, known: np.ndarray
+    name: str, share: np.ndarray, only: float | None, dates: np.ndarray, known: np.ndarray
 ) -> list[Finding]:
     exclude = f"Fill it in, or add it to columns.exclude: {name}."
     if known.sum() == 0:
@@ -213,9 +226,9 @@ def _column_findings(
             error("all null", name, len(share), str(dates[0]), "a feature must hold values (periods counted)", exclude)
         ]
     found = []
-    if low == high:
+    if only is not None:
         law = "a feature should vary (values counted)"
-        found.append(doubt("constant", name, int(known.sum()), f"{low:g} everywhere", law, f"Drop it: {exclude}"))
+        found.append(doubt("constant", name, int(known.sum()), f"{only:g} everywhere", law, f"Drop it: {exclude}"))
     full = np.flatnonzero(share >= EMPTY)
     lost = len(share) - 1 - int(full[-1])
     if lost and np.median(share[: full[-1] + 1]) >= 0.5:
@@ -293,7 +306,7 @@ def _rank_correlations(x_NF: np.ndarray, y_NJ: np.ndarray, min_stocks: int) -> n
 
 def few_stocks(panel: Panel) -> list[Finding]:
     """Days with too few stocks to rank; refused where that is the usual day."""
-    daily = np.concatenate([panel.eligible[rows].sum(axis=1) for rows, _ in panel.stretches()])
+    daily = np.concatenate([panel.eligible[rows].sum(axis=1) for rows in panel.stretches()])
     least = panel.config.min_stocks
     few = np.flatnonzero(daily < least)
     if not len(few):
@@ -315,7 +328,7 @@ def survivorship(panel: Panel) -> list[Finding]:
     if years < 2:
         return []
     last = np.full(stocks, -1)
-    for rows, _ in panel.stretches():
+    for rows in panel.stretches():
         part = panel.present[rows]
         seen = part.any(axis=0)
         last = np.where(seen, rows.stop - 1 - np.argmax(part[::-1], axis=0), last)

@@ -38,7 +38,8 @@ def forward_returns(
         enter, leave = slice(delay, delay + count), slice(delay + horizon, delay + horizon + count)
         sold = np.where(np.isfinite(exits[leave]), exits[leave], last_close[leave])
         after_entry = last_day[leave] > np.arange(delay, delay + count)[:, None]
-        labels[:count, :, k] = np.where(after_entry, sold / bought[enter] - 1, np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):  # impossible prices are the inspection's to refuse
+            labels[:count, :, k] = np.where(after_entry, sold / bought[enter] - 1, np.nan)
     return labels
 
 

@@ -39,7 +39,7 @@ class FoldBlocks:
     ) -> None:
         self.store, self.fold, self.config, self.block_days = store, fold, config, block_days
         self.device = device or torch.device("cpu")
-        self.graphs = store.graphs(config.graph)
+        self.graphs, self.targets = store.graphs(config.graph), store.targets(config.labels)
         self.scaler = fold_scaler(store, fold, config)
         rows = block_days + config.window - 1
         self._residence = choose_residence(store.features, self.scaler, self.device, rows, where)
@@ -85,7 +85,7 @@ class FoldBlocks:
         """Blocks in the order given, the next one on its way while one is used; each is valid until the next."""
         rows = self._residence.stream([window_rows(self.config, days) for days in blocks])
         for days, x_TNF in zip(blocks, rows, strict=True):
-            block = make_block(self.store, self.graphs, self.config, days, x_TNF)
+            block = make_block(self.store, self.graphs, self.targets, self.config, days, x_TNF)
             yield block.to(self.device)
 
     def scored(self) -> Iterator[DayBlock]:

@@ -181,6 +181,8 @@ def _copy_days(
         target = file.days(start, stop)
         if recode is not None:
             values = recode[values]
+        if len(new_stock) < target.shape[1] and target.dtype.kind == "f":  # stocks that listed since
+            target[:, np.setdiff1d(np.arange(target.shape[1]), new_stock)] = np.nan
         if columns is None:
             target[:, new_stock] = values
         else:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from data.config import DataConfig, GraphConfig
+from data.config import DataConfig, GraphConfig, LabelConfig
 from data.errors import DataError
 from data.graph import DailyGraphs, open_graphs
 from data.market import MarketSketch
 from data.migrations import migrate
 from data.splits import Splits, make_splits
+from data.targets import open_targets
 
 ARRAYS = ("features", "labels", "present", "eligible", "returns", "volatility", "sector", "industry")
 
@@ -98,6 +99,10 @@ class MarketStore:
             DataError: no day has enough history for a single edge.
         """
         return open_graphs(self.folder, config, self.returns, self.eligible, self.sector, self.industry)
+
+    def targets(self, config: LabelConfig) -> np.ndarray:
+        """[D, N, K] float32: what is learned of the labels, NaN where unknown; computed once per store and settings."""
+        return open_targets(self.folder, self.labels, self.eligible, self.sector, self.volatility, config)
 
     def splits(self, config: DataConfig) -> Splits:
         """The fold roles on this store's calendar.

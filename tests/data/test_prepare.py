@@ -1,359 +1,513 @@
-"""Preparing: once per (bytes, settings), whole or not at all, without a trace of the hold-out."""
+"""Preparing: once per (bytes, settings), whole or not at all, late columns late, without a trace of the hold-out."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from pathlib import Path
-from threading import Barrier, Thread
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import data.prepare
-from data.config import CorrelationGraphConfig, DataConfig, NoGraphConfig
+from data.config import ColumnGroup, ColumnsConfig, CorrelationGraphConfig, DataConfig, SplitConfig
 from data.errors import DataError
-from data.features import FEATURES, compute_features
-from data.labels import forward_returns
-from data.panel import Panel, panel_key, read_panel
-from data.prepare import prepare, store_key
+from data.prepare import make_plan, prepare
 from data.store import ARRAYS, MarketStore
-from tests.data.helpers import with_column, write
+from data.synthetic import SyntheticConfig, synthetic_panel
 
 ROOT = Path(__file__).parents[2]
+FEATURES = ["f0", "f1", "late_eps"]
+CONFIG = DataConfig(
+    horizons=(1, 3),
+    window=3,
+    min_stocks=3,
+    columns=ColumnsConfig(features="own", groups={"late": ColumnGroup(columns=("late_*",), publication_lag=2)}),
+    splits=SplitConfig(holdout_days=6),
+    graph=CorrelationGraphConfig(window=10, lead_lag_window=20, k=2),
+)
+
+
+# --- panels that other tests of preparation share
 
 
 def changed(config: DataConfig, **update: Any) -> DataConfig:
-    """The config with other values in its own fields, `splits__x` and `graph__x` reaching into the sections."""
-    nested: dict[str, dict[str, Any]] = {}
-    flat: dict[str, Any] = {}
+    """The config with other values; a dict reaches into a section."""
+    content = config.model_dump()
     for name, value in update.items():
-        section, _, field = name.partition("__")
-        if field:
-            nested.setdefault(section, {})[field] = value
-        else:
-            flat[name] = value
-    sections = {name: getattr(config, name).model_copy(update=fields) for name, fields in nested.items()}
-    return config.model_copy(update=flat | sections)
+        content[name] = {**content[name], **value} if isinstance(value, dict) else value
+    return DataConfig.model_validate(content)
+
+
+def market_frame(num_days: int = 40, num_stocks: int = 8, seed: int = 0) -> pd.DataFrame:
+    """A panel with prices, sectors, two features and one that is published late; some rows and values are missing."""
+    rng = np.random.default_rng(seed)
+    days = pd.bdate_range("2020-01-06", periods=num_days)
+    frame = pd.DataFrame(
+        {"Date": np.repeat(days, num_stocks), "Code": np.tile([f"{1300 + 10 * n}" for n in range(num_stocks)], num_days)}
+    )
+    steps = rng.normal(0, 0.01, (num_days, num_stocks))
+    frame["close"] = (100 * np.exp(steps.cumsum(axis=0))).ravel()
+    frame["open"] = frame["close"] * (1 + rng.normal(0, 0.002, len(frame)))
+    frame["high"], frame["low"] = frame[["open", "close"]].max(axis=1) * 1.01, frame[["open", "close"]].min(axis=1) * 0.99
+    frame["volume"] = rng.integers(1000, 9000, len(frame)).astype(float)
+    frame["sector33_code"] = [f"{50 + 10 * (int(code) // 10 % 3)}" for code in frame["Code"]]
+    for name in FEATURES:
+        frame[name] = np.where(rng.random(len(frame)) < 0.05, np.nan, rng.normal(size=len(frame)))
+    return frame[rng.random(len(frame)) > 0.03].reset_index(drop=True)
+
+
+def save(frame: pd.DataFrame, path: Path) -> Path:
+    """One Parquet file with a row group per calendar week, so that further days leave earlier row groups alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    weeks = np.array([day.toordinal() // 7 for day in pd.to_datetime(frame["Date"])])
+    with pq.ParquetWriter(path, table.schema) as writer:
+        for week in np.unique(weeks):
+            writer.write_table(table.filter(pa.array(weeks == week)))
+    return path
+
+
+def pivot(frame: pd.DataFrame, store: MarketStore, column: str) -> np.ndarray:
+    """[D, N] values of a column on the store's axes, NaN where there is no row."""
+    wide = frame.assign(Date=pd.to_datetime(frame["Date"])).pivot(index="Date", columns="Code", values=column)
+    return wide.reindex(index=pd.to_datetime(store.dates), columns=store.codes).to_numpy(np.float64)
+
+
+def feature(store: MarketStore, name: str) -> np.ndarray:
+    """[D, N] of one feature."""
+    return np.asarray(store.features[..., store.meta.features.index(name)])
+
+
+def array_files(store: MarketStore) -> dict[str, bytes]:
+    """Bytes of every array file, graphs included, by their path."""
+    return {str(path.relative_to(store.folder)): path.read_bytes() for path in store.folder.rglob("*.npy")}
 
 
 def assert_same_arrays(a: MarketStore, b: MarketStore) -> None:
-    """Every array and every graph is equal, missing values included."""
-    for name in ARRAYS:
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
-    assert a.graphs is not None
-    assert b.graphs is not None
-    for name, values in vars(a.graphs).items():
-        np.testing.assert_array_equal(getattr(b.graphs, name), values, err_msg=name)
+    """The same array files, byte for byte."""
+    mine, others = array_files(a), array_files(b)
+    assert mine.keys() == others.keys()
+    assert [name for name in mine if mine[name] != others[name]] == []
 
 
-def finished_folders(prepared: Path) -> list[Path]:
-    """What a caller would take for a prepared store."""
-    return [path.parent for path in prepared.rglob("meta.json")]
+def finished(prepared: Path) -> list[Path]:
+    """What a caller would take for prepared stores."""
+    return [path.parent for path in prepared.glob("*/meta.json") if not path.parent.name.startswith(".")]
+
+
+def leftovers(prepared: Path) -> list[Path]:
+    """Folders that are no finished store."""
+    return [path for path in prepared.iterdir() if path.is_dir() and path not in finished(prepared)]
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    return market_frame()
+
+
+@pytest.fixture(scope="module")
+def panel(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(frame, tmp_path_factory.mktemp("panel") / "panel.parquet")
+
+
+@pytest.fixture(scope="module")
+def store(panel: Path, tmp_path_factory: pytest.TempPathFactory) -> MarketStore:
+    return prepare(panel, tmp_path_factory.mktemp("prepared"), CONFIG)
 
 
 # --- what a store holds
 
 
-def test_the_arrays_are_the_features_and_labels_of_the_cut_panel(
-    small_store: MarketStore, market: Panel, small_config: DataConfig
-) -> None:
-    cut = market.until(240)
-    features = np.empty((*cut.observed.shape, len(FEATURES)), np.float32)
-    compute_features(cut, features)
-    np.testing.assert_array_equal(small_store.features, features)
-    labels = forward_returns(cut.prices["close"], small_config.horizons, small_config.delay)
-    np.testing.assert_array_equal(small_store.labels, labels)
-    np.testing.assert_array_equal(small_store.observed, cut.observed)
+def test_every_value_lies_at_its_day_stock_and_column(store: MarketStore, frame: pd.DataFrame) -> None:
+    for name in ("f0", "f1"):
+        np.testing.assert_array_equal(feature(store, name), pivot(frame, store, name).astype(np.float32))
+    bars = np.load(store.folder / "bars.npy")
+    for number, role in enumerate(store.meta.bars):
+        np.testing.assert_array_equal(bars[..., number], pivot(frame, store, role))
+    np.testing.assert_array_equal(store.present, np.isfinite(pivot(frame, store, "close")))
 
 
-def test_the_meta_names_axes_settings_and_keys(
-    small_store: MarketStore, small_panel: Path, market: Panel, small_config: DataConfig
-) -> None:
-    meta = small_store.meta
-    assert (meta.codes, meta.features) == (market.codes.tolist(), list(FEATURES))
-    assert (tuple(meta.horizons), meta.delay) == (small_config.horizons, small_config.delay)
-    assert meta.panel_key == panel_key(small_panel)
-    assert meta.store_key == store_key(meta.panel_key, small_config) == small_store.folder.name
-    assert meta.market["num_codes"] == 24
+def test_returns_are_log_returns_of_the_closes(store: MarketStore, frame: pd.DataFrame) -> None:
+    log_close = np.log(pivot(frame, store, "close"))
+    np.testing.assert_allclose(store.returns[1:], np.diff(log_close, axis=0), rtol=1e-5, atol=1e-7)
+    assert np.isnan(store.returns[0]).all()
 
 
-def test_every_day_from_the_first_training_day_on_has_a_window_and_a_graph(
-    small_store: MarketStore, small_config: DataConfig
-) -> None:
-    assert small_store.graphs is not None
-    first = small_store.splits(small_config).search.train.start
-    assert first >= small_config.window - 1
-    for day in range(first, small_store.num_days):
-        assert small_store.graphs.at(day)[0].shape[1] > 0
-        for row in range(day - small_config.window + 1, day + 1):
-            assert np.isfinite(small_store.features[row][small_store.observed[row]]).mean() >= 0.5
+def test_the_meta_names_axes_settings_and_keys(store: MarketStore, panel: Path, frame: pd.DataFrame) -> None:
+    plan, meta = make_plan(panel, CONFIG), store.meta
+    assert meta.codes == sorted(frame["Code"].unique())
+    assert meta.features == FEATURES
+    assert meta.lags == {"": 0, "late": 2}
+    assert meta.vocabularies == {"sector": ["50", "60", "70"]}
+    assert (tuple(meta.horizons), meta.delay) == (CONFIG.horizons, CONFIG.delay)
+    assert (meta.panel_key, meta.settings_key) == (plan.panel_key, plan.settings_key)
+    assert meta.store_key == plan.store_key == store.folder.name
 
 
-def test_training_waits_for_the_first_graph(small_panel: Path, small_config: DataConfig, tmp_path: Path) -> None:
-    config = changed(small_config, graph__window=90)
-    assert prepare(small_panel, tmp_path, config).splits(config).search.train.start == 90
+def test_a_store_holds_no_scratch_file(store: MarketStore) -> None:
+    arrays = {path.stem for path in store.folder.glob("*.npy")}
+    assert arrays == {*ARRAYS, "bars"}
 
 
-def test_without_a_graph_none_is_written(small_panel: Path, small_config: DataConfig, tmp_path: Path) -> None:
-    store = prepare(small_panel, tmp_path, changed(small_config, graph=NoGraphConfig()))
-    assert store.graphs is None
-    assert store.meta.mean_degree is None
+@pytest.mark.parametrize("memory_mib", [1, 64])
+def test_the_memory_setting_changes_no_byte(store: MarketStore, panel: Path, tmp_path: Path, memory_mib: int) -> None:
+    other = prepare(panel, tmp_path, CONFIG, memory_mib=memory_mib)
+    assert_same_arrays(other, prepare(panel, tmp_path / "again", CONFIG))
+    assert other.meta == store.meta
+
+
+def test_rows_in_any_order_make_the_same_arrays(store: MarketStore, frame: pd.DataFrame, tmp_path: Path) -> None:
+    rows = frame.sample(frac=1, random_state=1)
+    pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), tmp_path / "p.parquet", row_group_size=37)
+    shuffled = prepare(tmp_path / "p.parquet", tmp_path / "prepared", CONFIG, memory_mib=1)
+    for name in (*ARRAYS, "bars"):
+        assert (shuffled.folder / f"{name}.npy").read_bytes() == (store.folder / f"{name}.npy").read_bytes()
+
+
+# --- publication lag
+
+
+def lagged(known: np.ndarray, values: np.ndarray, lag: int) -> np.ndarray:
+    """What may be known: the value of `lag` days ago, where the stock has a row on both days."""
+    out = np.full(values.shape, np.nan)
+    out[lag:] = values[: len(values) - lag]
+    return np.where(known, out, np.nan).astype(np.float32)
+
+
+@pytest.mark.parametrize("lag", [0, 1, 2, 5, 30])
+def test_a_late_value_is_visible_exactly_lag_trading_days_later(frame: pd.DataFrame, tmp_path: Path, lag: int) -> None:
+    config = changed(CONFIG, columns={"groups": {"late": {"columns": ("late_*",), "publication_lag": lag}}})
+    store = prepare(save(frame, tmp_path / "p.parquet"), tmp_path / "prepared", config)
+    expected = lagged(np.asarray(store.present), pivot(frame, store, "late_eps"), lag)
+    np.testing.assert_array_equal(feature(store, "late_eps"), expected)
+
+
+def test_a_late_value_is_missing_where_its_own_row_was_missing(frame: pd.DataFrame, tmp_path: Path) -> None:
+    day = sorted(frame["Date"].unique())[10]
+    without = frame[~((frame["Date"] == day) & (frame["Code"] == "1320"))]
+    store = prepare(save(without, tmp_path / "p.parquet"), tmp_path / "prepared", CONFIG)
+    stock = store.meta.codes.index("1320")
+    assert not store.present[10, stock]
+    assert store.present[12, stock]
+    assert np.isnan(feature(store, "late_eps")[12, stock])
+
+
+@pytest.mark.parametrize("lag", [34, 39, 200])
+def test_a_lag_longer_than_the_panel_leaves_nothing_known_and_is_refused(panel: Path, tmp_path: Path, lag: int) -> None:
+    config = changed(CONFIG, columns={"groups": {"late": {"columns": ("late_*",), "publication_lag": lag}}})
+    with pytest.raises(DataError, match="a feature must hold values .*, but late_eps has"):
+        prepare(panel, tmp_path, config)
+
+
+def test_two_groups_have_their_own_lags(frame: pd.DataFrame, tmp_path: Path) -> None:
+    groups = {
+        "late": {"columns": ("late_*",), "publication_lag": 3},
+        "early": {"columns": ("f0",), "publication_lag": 1},
+    }
+    store = prepare(save(frame, tmp_path / "p"), tmp_path / "s", changed(CONFIG, columns={"groups": groups}))
+    present = np.asarray(store.present)
+    assert store.meta.features == ["f1", "late_eps", "f0"]
+    for name, lag in (("f1", 0), ("late_eps", 3), ("f0", 1)):
+        np.testing.assert_array_equal(feature(store, name), lagged(present, pivot(frame, store, name), lag))
 
 
 # --- the hold-out
 
-
-def test_the_hold_outs_days_are_not_in_the_arrays(small_store: MarketStore, market: Panel) -> None:
-    assert small_store.num_days == len(market.dates) - 20 == 240
-    assert all(len(getattr(small_store, name)) == 240 for name in ARRAYS)
-    assert small_store.graphs is not None
-    assert len(small_store.graphs.graph_of) == 240
-    assert small_store.meta.holdout_from == str(market.dates[240])
-    assert small_store.dates[-1] < np.datetime64(small_store.meta.holdout_from)
+SECRETS = {"f0": 123456.7, "late_eps": 765432.1, "volume": 8765432.0}
 
 
-def test_prices_within_the_hold_out_change_no_array(
-    small_store: MarketStore, small_panel: Path, small_config: DataConfig, tmp_path: Path
+def with_secrets(frame: pd.DataFrame) -> pd.DataFrame:
+    """The hold-out's rows get values, a stock and a sector that occur nowhere else."""
+    days = sorted(frame["Date"].unique())[-6:]
+    out, held = frame.copy(), frame["Date"].isin(days)
+    for name, value in SECRETS.items():
+        out.loc[held, name] = value
+    out.loc[held, "sector33_code"] = "SECRETSECTOR"
+    out.loc[held & (out["Code"] == "1320"), "Code"] = "SECRETCODE"
+    return out
+
+
+def test_no_file_of_a_store_holds_a_byte_of_the_hold_out(frame: pd.DataFrame, tmp_path: Path) -> None:
+    store = prepare(save(with_secrets(frame), tmp_path / "p.parquet"), tmp_path / "prepared", CONFIG)
+    secrets = [b"SECRET", "SECRET".encode("utf-32-le")]
+    secrets += [kind(value).tobytes() for value in SECRETS.values() for kind in (np.float32, np.float64)]
+    for path in (path for path in (tmp_path / "prepared").rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        if path.suffix == ".npz":
+            content = b"".join(values.tobytes() for values in np.load(path).values())
+        assert [secret for secret in secrets if secret in content] == [], path.name
+    assert store.meta.vocabularies == {"sector": ["50", "60", "70"]}
+
+
+def test_the_hold_outs_days_and_stocks_are_not_on_the_axes(frame: pd.DataFrame, tmp_path: Path) -> None:
+    store = prepare(save(with_secrets(frame), tmp_path / "p.parquet"), tmp_path / "prepared", CONFIG)
+    days = sorted(pd.to_datetime(frame["Date"]).unique())
+    assert store.num_days == 34
+    assert all(getattr(store, name).shape[:2] == (34, 8) for name in ARRAYS)
+    assert store.meta.holdout_from == str(days[34].date())
+    assert store.meta.market["last_date"] == store.meta.dates[-1] == str(days[33].date())
+
+
+def test_what_happens_in_the_hold_out_changes_no_array(
+    store: MarketStore, frame: pd.DataFrame, tmp_path: Path
 ) -> None:
-    table = pq.read_table(small_panel)
-    held_out = table["date"].to_numpy() >= np.datetime64(small_store.meta.holdout_from)
-    for name in ("open", "high", "low", "close", "volume"):
-        table = with_column(table, name, table[name].to_numpy() * np.where(held_out, 1.5, 1.0).astype(np.float32))
-    other = prepare(write(table, tmp_path / "panel.parquet"), tmp_path / "prepared", small_config)
-    assert other.meta.panel_key != small_store.meta.panel_key
-    assert_same_arrays(other, small_store)
+    other = prepare(save(with_secrets(frame), tmp_path / "p.parquet"), tmp_path / "prepared", CONFIG)
+    for name in (*ARRAYS, "bars"):
+        assert (other.folder / f"{name}.npy").read_bytes() == (store.folder / f"{name}.npy").read_bytes()
+    assert other.meta.panel_key != store.meta.panel_key
+    assert other.meta.market == store.meta.market
 
 
-def test_prices_before_the_hold_out_do_change_the_arrays(
-    small_store: MarketStore, small_panel: Path, small_config: DataConfig, tmp_path: Path
-) -> None:
-    table = pq.read_table(small_panel)
-    last = table["date"].to_numpy() == small_store.dates[-1]
-    close = table["close"].to_numpy() * np.where(last, 1.5, 1.0).astype(np.float32)
-    other = prepare(write(with_column(table, "close", close), tmp_path / "p.parquet"), tmp_path / "s", small_config)
-    assert not np.array_equal(other.features, small_store.features, equal_nan=True)
-    assert not np.array_equal(other.labels, small_store.labels, equal_nan=True)
+def test_a_users_target_that_looks_into_the_hold_out_is_not_in_the_store(frame: pd.DataFrame, tmp_path: Path) -> None:
+    """The target of the last day before it is a return of the hold-out's own days."""
+    for horizon in CONFIG.horizons:
+        closes = frame.groupby("Code")["close"]
+        frame = frame.assign(**{f"target_{horizon}d": closes.shift(-horizon) / frame["close"] - 1})
+    config = changed(CONFIG, labels={"source": "panel"})
+    store = prepare(save(frame, tmp_path / "p.parquet"), tmp_path / "prepared", config)
+    assert np.isfinite(store.labels[: 34 - 4]).any()
+    for number, horizon in enumerate(CONFIG.horizons):
+        assert np.isnan(store.labels[34 - horizon :, :, number]).all(), f"horizon {horizon}"
 
 
-def test_without_a_hold_out_every_day_is_there(small_panel: Path, small_config: DataConfig, tmp_path: Path) -> None:
-    store = prepare(small_panel, tmp_path, changed(small_config, splits__holdout_days=0))
-    assert store.num_days == 260
-    assert store.meta.holdout_from is None
+def test_a_pinned_first_day_overrides_the_count(panel: Path, tmp_path: Path) -> None:
+    store = prepare(panel, tmp_path, changed(CONFIG, splits={"holdout_from": "2020-02-01"}))
+    assert store.meta.dates[-1] == "2020-01-31"
+    assert store.meta.holdout_from == "2020-02-03"
 
 
-# --- keys
-
-
-OTHER_SETTINGS: dict[str, Any] = {
-    "horizons": (1, 6),
-    "delay": 0,
-    "splits__holdout_days": 21,
-    "graph": NoGraphConfig(),
-    "graph__window": 21,
-    "graph__lead_lag_window": 61,
-    "graph__k": 4,
-    "graph__min_correlation": 0.1,
-    "graph__refresh_days": 6,
-}
-
-
-def test_the_settings_tried_cover_the_whole_graph_section() -> None:
-    tried = {name.removeprefix("graph__") for name in OTHER_SETTINGS if name.startswith("graph__")}
-    assert tried == set(CorrelationGraphConfig.model_fields) - {"kind"}
-
-
-@pytest.mark.parametrize("name", OTHER_SETTINGS)
-def test_another_setting_makes_another_key(small_config: DataConfig, name: str) -> None:
-    other = changed(small_config, **{name: OTHER_SETTINGS[name]})
-    assert store_key("panel", other) != store_key("panel", small_config)
-
-
-def test_another_panel_makes_another_key(small_config: DataConfig) -> None:
-    assert store_key("panel", small_config) != store_key("other", small_config)
-
-
-def test_settings_that_touch_no_array_share_the_store(small_config: DataConfig) -> None:
-    other = changed(small_config, clip=3.0, splits__search_days=30, splits__embargo_days=2)
-    assert store_key("panel", other) == store_key("panel", small_config)
-
-
-@pytest.mark.parametrize(("first", "second"), [(5, 40), (40, 5)])
-def test_the_folds_of_a_window_do_not_depend_on_which_window_was_prepared_first(
-    small_panel: Path, small_config: DataConfig, tmp_path: Path, first: int, second: int
-) -> None:
-    config = changed(small_config, window=second)
-    prepare(small_panel, tmp_path / "shared", changed(small_config, window=first))
-    shared = prepare(small_panel, tmp_path / "shared", config)
-    alone = prepare(small_panel, tmp_path / "alone", config)
-    assert shared.splits(config) == alone.splits(config)
-
-
-def test_a_new_column_changes_the_bytes_but_not_the_market(
-    small_store: MarketStore, small_panel: Path, small_config: DataConfig, tmp_path: Path
-) -> None:
-    table = pq.read_table(small_panel)
-    wider = write(table.append_column("mood", pa.array(np.ones(len(table)))), tmp_path / "wider.parquet")
-    store = prepare(wider, tmp_path / "prepared", small_config)
-    assert store.meta.store_key != small_store.meta.store_key
-    assert store.meta.market == small_store.meta.market
-    assert_same_arrays(store, small_store)
+def test_without_a_hold_out_every_day_is_there(panel: Path, tmp_path: Path) -> None:
+    store = prepare(panel, tmp_path, changed(CONFIG, splits={"holdout_days": 0}))
+    assert (store.num_days, store.meta.holdout_from) == (40, None)
 
 
 # --- once
 
 
-def test_a_second_call_reuses_the_store(small_panel: Path, small_config: DataConfig, tmp_path: Path) -> None:
-    said: list[str] = []
-    first = prepare(small_panel, tmp_path, small_config, said.append)
-    meta = first.folder / "meta.json"
-    written, told = meta.stat().st_mtime_ns, len(said)
-    second = prepare(small_panel, tmp_path, small_config, said.append)
-    assert second.folder == first.folder
-    assert meta.stat().st_mtime_ns == written
-    assert len(said) == told > 0
+class Said:
+    """A progress that remembers its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    from data.progress import Silent
+
+    stage, rows = Silent.stage, Silent.rows
 
 
-def test_preparing_twice_from_nothing_gives_equal_arrays(
-    small_store: MarketStore, small_panel: Path, small_config: DataConfig, tmp_path: Path
-) -> None:
-    again = prepare(small_panel, tmp_path, small_config)
-    assert again.folder != small_store.folder
-    assert_same_arrays(again, small_store)
+def test_a_second_call_reads_and_writes_nothing(panel: Path, tmp_path: Path) -> None:
+    first = prepare(panel, tmp_path, CONFIG)
+    before = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
+    said = Said()
+    assert prepare(panel, tmp_path, CONFIG, said).folder == first.folder
+    assert said.lines == []
+    assert {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")} == before
 
 
-def test_two_threads_at_once_build_once(
-    small_panel: Path, small_config: DataConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reads: list[Path] = []
-    start, stores = Barrier(3), []
-
-    def slow_read(path: Path) -> Panel:
-        reads.append(path)
-        time.sleep(0.2)
-        return read_panel(path)
-
-    def work() -> None:
-        start.wait()
-        stores.append(prepare(small_panel, tmp_path, small_config))
-
-    monkeypatch.setattr(data.prepare, "read_panel", slow_read)
-    threads = [Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(reads) == 1
-    assert len({store.folder for store in stores}) == 1
-    assert len(stores) == 3
+def test_size_and_disk_are_said_before_the_work(panel: Path, tmp_path: Path) -> None:
+    said = Said()
+    prepare(panel, tmp_path, CONFIG, said)
+    assert said.lines[0].endswith("rows become 34 days x 8 stocks x 3 features, 0.00 GiB on disk")
 
 
-OTHER_PROCESS = """
-import os, sys, time
+CHILD = """
+import resource, sys, time
 from pathlib import Path
-import data.prepare
 from data.config import DataConfig
+from data.errors import DataError
+from data.prepare import prepare
+from data.progress import Silent
 
-panel, prepared, config, signal, then = sys.argv[1:]
-build = data.prepare.build_graphs
+class Said(Silent):
+    def say(self, text):
+        print("said", text, flush=True)
 
-def slow_or_fatal(*args):
-    Path(signal).touch()
-    if then == "die":
-        os._exit(9)
-    time.sleep(0.5)
-    return build(*args)
-
-data.prepare.build_graphs = slow_or_fatal
-data.prepare.prepare(Path(panel), Path(prepared), DataConfig.model_validate_json(config))
+panel, prepared, config, limit, go = sys.argv[1:]
+if int(limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+print("ready", flush=True)
+while go and not Path(go).exists():
+    time.sleep(0.001)
+try:
+    print("store", prepare(Path(panel), Path(prepared), DataConfig.model_validate_json(config), Said()).folder)
+except DataError as error:
+    print("refused", error)
 """
 
 
-def other_process(panel: Path, prepared: Path, config: DataConfig, signal: Path, then: str) -> subprocess.Popen[bytes]:
-    """A process that prepares the panel; it has begun when `signal` exists, then waits or dies as if killed."""
-    arguments = [str(panel), str(prepared), config.model_dump_json(), str(signal), then]
-    return subprocess.Popen([sys.executable, "-c", OTHER_PROCESS, *arguments], cwd=ROOT)
+def child(panel: Path, prepared: Path, config: DataConfig, limit: int = 0, go: str = "") -> subprocess.Popen[str]:
+    """Another process that prepares; files beyond `limit` bytes fail in it, and it waits for the file `go`."""
+    arguments = [str(panel), str(prepared), config.model_dump_json(), str(limit), go]
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
-def wait_for(signal: Path) -> None:
+def answer(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def large_panel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Takes about a second to prepare."""
+    return synthetic_panel(tmp_path_factory.mktemp("large"), SyntheticConfig(num_stocks=150, num_days=500))
+
+
+LARGE = DataConfig(horizons=(1, 5), splits=SplitConfig(holdout_days=20))
+
+
+def test_two_processes_at_once_build_one_store(large_panel: Path, tmp_path: Path) -> None:
+    both = [child(large_panel, tmp_path / "s", LARGE, go=str(tmp_path / "go")) for _ in range(2)]
+    for process in both:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    (tmp_path / "go").touch()
+    answers = [answer(process).splitlines() for process in both]
+    assert sum("rows become" in line for lines in answers for line in lines) == 1
+    assert [lines[-1] for lines in answers] == [f"store {finished(tmp_path / 's')[0]}"] * 2
+    assert leftovers(tmp_path / "s") == []
+
+
+@pytest.mark.parametrize("stage", ["features", "returns", "labels"])
+def test_a_killed_preparation_leaves_nothing_finished_and_the_next_one_works(
+    large_panel: Path, tmp_path: Path, stage: str
+) -> None:
+    process = child(large_panel, tmp_path, LARGE)
     deadline = time.monotonic() + 30
-    while not signal.exists():
-        assert time.monotonic() < deadline, "the other process never began"
-        time.sleep(0.01)
+    while not list(tmp_path.glob(f".*.tmp/{stage}.npy")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+    assert finished(tmp_path) == []
+    assert len(leftovers(tmp_path)) == 1
+    assert prepare(large_panel, tmp_path, LARGE).num_days == 480
+    assert leftovers(tmp_path) == []
 
 
-def test_a_second_process_waits_for_the_first_and_reuses_its_store(
-    small_panel: Path, small_config: DataConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    process = other_process(small_panel, tmp_path, small_config, tmp_path / "begun", "go on")
-    wait_for(tmp_path / "begun")
-    monkeypatch.setattr(data.prepare, "read_panel", None)
-    store = prepare(small_panel, tmp_path, small_config)
-    assert process.wait(timeout=30) == 0
-    assert finished_folders(tmp_path) == [store.folder]
+@pytest.mark.parametrize("limit", [400, 2000, 4000, 8000])
+def test_a_full_disk_is_one_message_and_leaves_nothing(panel: Path, tmp_path: Path, limit: int) -> None:
+    """The limits fail the first array, the bars, the features, and the meta data that are written last."""
+    lines = answer(child(panel, tmp_path / "s", CONFIG, limit)).splitlines()
+    assert lines[-1].startswith(f"refused preparing needs more room than {tmp_path / 's'} has: File too large. Free some")
+    assert finished(tmp_path / "s") == leftovers(tmp_path / "s") == []
 
 
-def test_a_killed_preparation_leaves_nothing_finished_and_does_not_block_the_next(
-    small_store: MarketStore, small_panel: Path, small_config: DataConfig, tmp_path: Path
-) -> None:
-    process = other_process(small_panel, tmp_path, small_config, tmp_path / "begun", "die")
-    assert process.wait(timeout=30) == 9
-    assert finished_folders(tmp_path) == []
-    assert_same_arrays(prepare(small_panel, tmp_path, small_config), small_store)
+def test_a_panel_that_no_disk_can_hold_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    """One row for each of 200,000 stocks on 20,000 days is a small file and a store of terabytes."""
+    count = 200_000
+    days = np.datetime64("1970-01-01") + np.arange(count) % 20_000
+    ones = np.ones(count, np.float32)
+    columns = {"date": days, "code": [str(n) for n in range(count)], **dict.fromkeys(["close", "mood"], ones)}
+    pq.write_table(pa.table(columns), tmp_path / "p.parquet")
+    with pytest.raises(DataError, match=r"preparing needs [\d.]+ GiB of disk, but .* GiB free\. Free some, or choose"):
+        prepare(tmp_path / "p.parquet", tmp_path / "s", DataConfig(columns=ColumnsConfig(features="own")))
+    assert finished(tmp_path / "s") == leftovers(tmp_path / "s") == []
 
 
-def test_a_failing_preparation_leaves_nothing_behind(
-    small_store: MarketStore,
-    small_panel: Path,
-    small_config: DataConfig,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError("out of luck")
+MEMORY_CHILD = """
+import sys, threading
+from pathlib import Path
+from data.config import ColumnsConfig, DataConfig
+from data.prepare import prepare
 
-    with monkeypatch.context() as patch:
-        patch.setattr(data.prepare, "build_graphs", fail)
-        with pytest.raises(RuntimeError, match="out of luck"):
-            prepare(small_panel, tmp_path, small_config)
-    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
-    assert_same_arrays(prepare(small_panel, tmp_path, small_config), small_store)
+def private():
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("RssAnon"))
+
+peak, done = [0], threading.Event()
+def watch():
+    while not done.wait(0.004):
+        peak[0] = max(peak[0], private())
+
+before = private()
+threading.Thread(target=watch, daemon=True).start()
+config = DataConfig(columns=ColumnsConfig(features="own"))
+prepare(Path(sys.argv[1]), Path(sys.argv[2]), config, memory_mib=24)
+done.set()
+print((peak[0] - before) // 1024)
+"""
+
+
+def test_peak_memory_does_not_grow_with_the_panel(tmp_path: Path) -> None:
+    """Four times the days are 60 MB more to hold for whoever holds them; we allow 25."""
+    peaks = []
+    for num_days in (400, 1600):
+        path, rng, num_stocks = tmp_path / f"{num_days}.parquet", np.random.default_rng(0), 100
+        with pq.ParquetWriter(path, wide_table(rng, 0, 1, num_stocks).schema) as writer:
+            for first in range(0, num_days, 100):
+                writer.write_table(wide_table(rng, first, 100, num_stocks))
+        arguments = [sys.executable, "-c", MEMORY_CHILD, str(path), str(tmp_path / f"{num_days}")]
+        done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout))
+    assert peaks[1] - peaks[0] < 25, peaks
+
+
+def wide_table(rng: np.random.Generator, first: int, num_days: int, num_stocks: int) -> pa.Table:
+    """`num_days` days of 125 random features and a close."""
+    days = np.datetime64("2015-01-01") + first + np.arange(num_days)
+    count = num_days * num_stocks
+    columns: dict[str, Any] = {"date": np.repeat(days, num_stocks)}
+    columns["code"] = np.tile([f"{n:04d}" for n in range(num_stocks)], num_days)
+    columns["close"] = rng.uniform(90, 110, count)
+    values = rng.normal(size=(125, count)).astype(np.float32)
+    return pa.table(columns | {f"f{number}": row for number, row in enumerate(values)})
 
 
 # --- refusals
 
 
-TOO_SMALL: dict[str, tuple[dict[str, Any], str]] = {
-    "stocks": ({"min_stocks": 25}, "at least 25 stocks to rank, but this one has 24"),
-    "days": ({"splits__holdout_days": 244}, r"hold-out 244 \+ window 10 \+ purge 6, but this one has 260"),
-    "graph history": ({"graph__window": 250}, "returns of 250 days move together, but no day of the 240"),
-}
+def test_too_few_stocks_are_refused_with_their_number(panel: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least 9 stocks to rank, but this one has 8"):
+        prepare(panel, tmp_path, changed(CONFIG, min_stocks=9))
+    assert finished(tmp_path) == leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize("case", TOO_SMALL)
-def test_a_panel_that_is_too_small_is_refused_with_its_numbers(
-    small_panel: Path, small_config: DataConfig, tmp_path: Path, case: str
+@pytest.mark.parametrize("holdout_days", [33, 40, 1000])
+def test_too_few_days_are_refused_with_their_number(panel: Path, tmp_path: Path, holdout_days: int) -> None:
+    with pytest.raises(DataError, match=r"a panel needs (more days than hold-out|at least 3 stocks)"):
+        prepare(panel, tmp_path, changed(CONFIG, splits={"holdout_days": holdout_days}))
+    assert finished(tmp_path) == leftovers(tmp_path) == []
+
+
+def test_a_refused_panel_leaves_nothing(frame: pd.DataFrame, tmp_path: Path) -> None:
+    twice = pd.concat([frame, frame.iloc[[5]]])
+    with pytest.raises(DataError, match=r"\(date, code\) must be unique, but Date, Code has 1; first: 2020-01-06"):
+        prepare(save(twice, tmp_path / "p.parquet"), tmp_path / "s", CONFIG)
+    assert finished(tmp_path / "s") == leftovers(tmp_path / "s") == []
+
+
+def test_a_stricter_inspection_refuses_a_store_that_a_lenient_one_let_pass(
+    frame: pd.DataFrame, tmp_path: Path
 ) -> None:
-    update, message = TOO_SMALL[case]
-    with pytest.raises(DataError, match=message):
-        prepare(small_panel, tmp_path, changed(small_config, **update))
-    assert finished_folders(tmp_path) == []
+    tomorrow = frame.groupby("Code")["close"].shift(-1) / frame["close"]
+    path = save(frame.assign(f1=tomorrow), tmp_path / "p.parquet")
+    prepare(path, tmp_path / "s", changed(CONFIG, inspection={"allow_leaks": ("f1",)}))
+    with pytest.raises(DataError, match="no feature may be a forward return"):
+        prepare(path, tmp_path / "s", CONFIG)
 
 
-def test_a_panel_whose_usual_day_is_nearly_empty_is_refused(
-    small_panel: Path, small_config: DataConfig, tmp_path: Path
-) -> None:
-    table = pq.read_table(small_panel)
-    kept = np.random.default_rng(0).random(len(table)) < 0.25
-    sparse = write(table.filter(pa.array(kept)), tmp_path / "sparse.parquet")
-    with pytest.raises(DataError, match=r"usual day must have at least 10 stocks, but the median day has \d\."):
-        prepare(sparse, tmp_path / "prepared", small_config)
+def test_a_folder_that_cannot_be_made_is_refused(panel: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="prepared markets need a folder that can be written"):
+        prepare(panel, tmp_path / "file" / "prepared", CONFIG)
 
 
-def test_a_refused_panel_is_refused_by_its_own_reason(small_config: DataConfig, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="must exist"):
-        prepare(tmp_path / "nowhere.parquet", tmp_path / "prepared", small_config)
+def test_what_the_inspection_doubts_is_kept_with_the_store(frame: pd.DataFrame, tmp_path: Path) -> None:
+    store = prepare(save(frame.assign(f1=1.0), tmp_path / "p.parquet"), tmp_path / "s", CONFIG)
+    assert any("should vary" in doubt for doubt in store.meta.doubts)
+    found = json.loads((store.folder / "findings.json").read_text())
+    assert ("constant", "f1") in {(finding["check"], finding["column"]) for finding in found}

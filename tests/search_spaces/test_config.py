@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from functools import reduce
@@ -65,10 +66,34 @@ SETTINGS = {
 }
 
 
-def another(value: Any) -> Any:
-    """A different value that breaks no rule of the reference: doubled, halved, or switched."""
+OTHERS = {  # where doubling, halving and switching are no choice
+    "data.calendar": "XNYS",
+    "data.columns.features": "own",
+    "data.labels.source": "prices",
+    "data.labels.price": "open",
+    "data.labels.centre": "sector",
+    "data.labels.shape": "raw",
+    "data.splits.holdout_from": dt.date(2020, 1, 2),
+    "data.splits.train_days": 100,
+    "data.graph.method": "rank",
+    "data.delay": 2,
+}
+
+
+def another(path: str, value: Any) -> Any:
+    """A different value that breaks no rule of the reference: doubled, halved, switched, or named."""
+    if path in OTHERS:
+        return OTHERS[path]
+    if value is None:
+        return "a_column"
+    if value == ():
+        return ("something",)
+    return changed(value)
+
+
+def changed(value: Any) -> Any:
     if isinstance(value, tuple):
-        return (*value[:-1], another(value[-1]))
+        return (*value[:-1], changed(value[-1]))
     if isinstance(value, bool):
         return not value
     return value * 2 or 1 if isinstance(value, int) else value / 2 or 0.25
@@ -129,9 +154,9 @@ class TestSections:
 class TestHash:
     @pytest.mark.parametrize(("path", "value"), SETTINGS.items(), ids=SETTINGS)
     def test_changes_with_every_setting(self, path: str, value: Any) -> None:
-        changed = REFERENCE.replace(**{path: another(value)})
-        assert section_at(changed.model_dump(), path) != value
-        assert changed.hash != REFERENCE.hash
+        other = REFERENCE.replace(**{path: another(path, value)})
+        assert section_at(other.model_dump(), path) != value
+        assert other.hash != REFERENCE.hash
 
     def test_changes_with_every_block(self) -> None:
         changes: list[dict[str, Any]] = [

@@ -89,13 +89,13 @@ def test_accumulated_gradients_equal_those_of_one_pass(
         n: p.grad.clone() for n, p in state.model.named_parameters() if p.grad is not None and "norm" not in n
     }
     state.model.zero_grad()
-    total = sum(_losses(state, blocks, config, half)["huber"] for half in halves) / 2
+    total = sum(_losses(state, blocks.block(half), config)["huber"] for half in halves) / 2
     assert isinstance(total, torch.Tensor)
     assert accumulated
     assert math.isfinite(float(total.detach()))
     state.model.zero_grad()
     for half in halves:
-        (_losses(state, blocks, config, half)["total"] / 2).backward()
+        (_losses(state, blocks.block(half), config)["total"] / 2).backward()
     for name, parameter in state.model.named_parameters():
         if name in accumulated:
             assert parameter.grad is not None
@@ -137,7 +137,7 @@ def test_constant_predictions_are_no_skill(state: TrainState, blocks: FoldBlocks
 
 def test_evaluation_has_no_dropout(state: TrainState, blocks: FoldBlocks) -> None:
     state.model.train()
-    first, second = predict(state.model, blocks, CPU), predict(state.model, blocks, CPU)
+    first, second = predict(state.model, blocks), predict(state.model, blocks)
     assert (first.score == second.score).all()
 
 

@@ -62,7 +62,7 @@ def frame(sweep_panel: Path) -> pd.DataFrame:
 
 
 DAMAGES = {
-    "lacks close": (lambda f: f.drop(columns="close"), "lacks close"),
+    "lacks close": (lambda f: f.drop(columns="close"), "labels need the column close"),
     "repeats a key": (lambda f: pd.concat([f, f.tail(1)]), "(date, code) must be unique"),
     "too few days": (lambda f: f[f["date"] < sorted(f["date"].unique())[90]], "days"),
     "too few stocks": (lambda f: f[f["code"] < "S0004"], "at least 10 stocks"),

@@ -1,0 +1,1 @@
+"""Speed, as ratios to named rivals within one run; results and their commands stand in docs/performance.md."""
