@@ -60,7 +60,8 @@ def log(x: np.ndarray) -> np.ndarray:
 
 def ratio(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x / y, NaN where y is not positive."""
-    return np.divide(x, y, out=np.full_like(x, np.nan), where=y > 0)
+    with np.errstate(invalid="ignore"):  # infinite input is the inspection's to refuse
+        return np.divide(x, y, out=np.full_like(x, np.nan), where=y > 0)
 
 
 def day_mean(x_TN: np.ndarray, eligible: np.ndarray) -> np.ndarray:

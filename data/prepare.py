@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from data.axes import Axes, read_axes
 from data.columns import Columns, settle_columns
@@ -81,7 +81,7 @@ def prepare(
     folder = prepared / plan.store_key
     if not (folder / "meta.json").exists():
         _make_folder(prepared)
-        with FileLock(prepared / f".{folder.name}.lock"):
+        with _alone(prepared / f".{folder.name}.lock", progress):
             if not (folder / "meta.json").exists():
                 _build(plan, folder, progress, memory_mib << 20)
     return MarketStore.open(folder)
@@ -94,6 +94,21 @@ def make_plan(panel: Path, config: DataConfig) -> Plan:
     names = key_columns(source, columns)
     digests = source.digests(names)
     return Plan(source, columns, config, digests, names, panel_key(digests, names), settings_key(config))
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, progress: Progress) -> Iterator[None]:
+    """One process prepares; another says that it waits."""
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0.2)
+    except Timeout:
+        progress.say("another process is preparing this panel; waiting for it")
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,14 +1,16 @@
-"""The best COMPLETE search trial's whole configuration, as YAML that `TrialConfig` reads back to an equal value."""
+"""The best COMPLETE search trial: its configuration, as YAML that reads back to an equal value, and its scaler."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from optuna.storages import RDBStorage
 
 from search_spaces.config import TrialConfig, validated
 from storage.record import TrialRecord, best_complete, read_records
+from trial.predictions import SCALER
 
 
 def export_best(storage: RDBStorage, study: str, path: Path) -> TrialRecord | None:
@@ -16,13 +18,26 @@ def export_best(storage: RDBStorage, study: str, path: Path) -> TrialRecord | No
     best = best_complete(read_records(storage, study))
     if best is None:
         path.unlink(missing_ok=True)
+        path.with_name("best.scaler.json").unlink(missing_ok=True)
         return None
     config = validated(best.config)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(f".{os.getpid()}.tmp")
     scratch.write_text(_header(study, best) + config.to_yaml())
     os.replace(scratch, path)
+    _export_scaler(best, path.with_name("best.scaler.json"))
     return best
+
+
+def _export_scaler(best: TrialRecord, path: Path) -> None:
+    """Copies the scaler that the best trial was trained with, where its folder can be reached from here."""
+    source = Path(str(best.attributes.get("predictions", ""))).with_name(SCALER)
+    if not source.is_file():
+        path.unlink(missing_ok=True)
+        return
+    scratch = path.with_suffix(f".{os.getpid()}.tmp")
+    shutil.copyfile(source, scratch)
+    os.replace(scratch, path)
 
 
 def read_config(path: Path) -> TrialConfig:

@@ -1,7 +1,8 @@
-"""predictions.parquet: what a finished trial said of every stock and day of its fold, and what came."""
+"""What a finished trial leaves beside its checkpoint: what it said of every stock and day, and its scaler."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,8 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data.scaler import RobustScaler
 from data.store import MarketStore
 from trial.evaluate import Scores
+
+SCALER = "scaler.json"
+
+
+def write_scaler(path: Path, scaler: RobustScaler) -> None:
+    """The state that scales features as the trial saw them; `RobustScaler.from_dict` reads it; atomic."""
+    scratch = path.with_suffix(f".{os.getpid()}.tmp")
+    scratch.write_text(json.dumps(scaler.to_dict()))
+    os.replace(scratch, path)
 
 
 def write_predictions(path: Path, scores: Scores, store: MarketStore) -> None:

@@ -285,11 +285,14 @@ def _open(storage: RDBStorage, name: str, prepared: Prepared, more: dict[str, An
             **more,
         }
     )
+    graphs = prepared.market.graphs(prepared.base.data.graph)
     about = {
         "summary": prepared.space.summary,
         "objective": prepared.space.objective,
         "panel_name": prepared.panel.name,
         "market": meta.market,
+        "doubts": meta.doubts,
+        "mean_degree": graphs.mean_degree if graphs else None,
         "num_stocks": len(meta.codes),
         "holdout_from": meta.holdout_from,
         "folds_by_date": _folds_by_date(prepared),

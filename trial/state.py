@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from data.graph import EDGE_ATTRIBUTES
+from data.loader import fold_scaler
+from data.scaler import RobustScaler
 from data.store import MarketStore
 from model.atft import ATFT
 from model.protocols import Sizes
@@ -28,6 +30,7 @@ class TrainState:
     model: ATFT
     average: dict[str, torch.Tensor]
     optimizer: torch.optim.Optimizer
+    scaler: RobustScaler  # of the fold's training days; what the model learned from is what it must be given
     epoch: int = 0
     step: int = 0
     results: list[EpochResult] = field(default_factory=list)
@@ -52,7 +55,8 @@ def new_state(config: TrialConfig, store: MarketStore, device: torch.device) -> 
     model = ATFT(config.model, sizes, config.seed).to(device)
     optimizer = torch.optim.AdamW(_groups(model, config.train.weight_decay), lr=config.train.learning_rate)
     average = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    return TrainState(model, average, optimizer)
+    scaler = fold_scaler(store, store.splits(config.data)[config.fold], config.data)
+    return TrainState(model, average, optimizer, scaler)
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -70,6 +74,7 @@ def save_state(state: TrainState, path: Path) -> None:
         "optimizer": state.optimizer.state_dict(),
         "epoch": state.epoch,
         "step": state.step,
+        "scaler": json.dumps(state.scaler.to_dict()),
         "results": json.dumps([result.to_dict() for result in state.results]),
         "torch_rng": torch.get_rng_state(),
     }
@@ -79,8 +84,17 @@ def save_state(state: TrainState, path: Path) -> None:
 
 
 def load_state(state: TrainState, path: Path) -> TrainState:
-    """Fills a fresh state from a checkpoint; reads tensors and plain values alone, never code."""
+    """Fills a fresh state from a checkpoint; reads tensors and plain values alone, never code.
+
+    Raises:
+        ValueError: the checkpoint was trained on features scaled otherwise.
+    """
     content = torch.load(path, map_location=state.device, weights_only=True)
+    if json.loads(content["scaler"]) != state.scaler.to_dict():
+        raise ValueError(
+            f"a checkpoint must be resumed on the features that it was trained on, but {path} holds another scaler. "
+            f"Start the trial again."
+        )
     state.model.load_state_dict(content["model"])
     state.average = content["average"]
     state.optimizer.load_state_dict(content["optimizer"])

@@ -16,7 +16,7 @@ from trial.endings import TrialEnded
 from trial.evaluate import EpochResult, Scores, predict
 from trial.fit import fit
 from trial.order import TrialOrder
-from trial.predictions import write_predictions
+from trial.predictions import SCALER, write_predictions, write_scaler
 from trial.settings import Settings
 from trial.state import TrainState, load_state, new_state, save_state
 
@@ -91,6 +91,7 @@ class SweepTrial(tune.Trainable):
         if result.is_last:
             scores = state.scores or _scores_again(state, blocks)
             self.order.folder.mkdir(parents=True, exist_ok=True)
+            write_scaler(self.order.folder / SCALER, state.scaler)
             write_predictions(self.order.folder / PREDICTIONS, scores, blocks.store)
         return result
 

@@ -11,6 +11,9 @@ def build(evidence: Evidence) -> Section:
     folds = [(name, *days) for name, days in attributes.get("folds_by_date", {}).items()]
     definition = attributes.get("definition", {})
     facts = [(key, definition[key]) for key in ("panel", "store", "configuration", "epochs") if key in definition]
+    if attributes.get("mean_degree") is not None:
+        facts.append(("mean degree of the graphs", f"{attributes['mean_degree']:.1f}"))
+    doubts = [(sentence,) for sentence in attributes.get("doubts", [])]
     facts += sorted(attributes.get("provenance", {}).items())
     return Section(
         "provenance",
@@ -19,5 +22,6 @@ def build(evidence: Evidence) -> Section:
         (
             table(("fold", "train from", "train to", "scored from", "scored to"), folds),
             table(("fact", "value"), facts),
+            *([table(("what the inspection of the panel doubts",), doubts)] if doubts else []),
         ),
     )

@@ -1,218 +1,245 @@
-"""Day blocks: scaled rows of the store, edges within a day, and nothing unknown that counts."""
+"""Day blocks: windows that are views, edges within a day, the universe's targets, nothing unknown that counts."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 
-from data.batch import DayBlock, make_block
-from data.config import DataConfig, NoGraphConfig
-from data.labels import daily_zscore
-from data.loader import FoldBlocks
-from data.prepare import prepare
-from data.scaler import RobustScaler
-from data.splits import Splits
+from data.batch import DayBlock, make_block, window_rows
+from data.config import DataConfig, LabelConfig
+from data.graph import DailyGraphs
 from data.store import MarketStore
+from data.targets import day_targets
 
-DAYS = range(103, 107)  # a new graph comes into force on day 105
-WINDOW = 10
-ROWS = slice(DAYS.start - WINDOW + 1, DAYS.stop)
+DAYS = range(103, 107)
 NUM_STOCKS = 24
+LATE, OUTSIDE, UNLABELLED = 3, 6, 5  # stocks of `gappy_store`
+FLOATS = {"x_TNF", "edge_attr_E4", "return_BNK", "target_BNK"}
 
 
-def block_of(blocks: FoldBlocks, store: MarketStore, days: range = DAYS) -> DayBlock:
-    """A block of another store, made with the fold's scaler and a buffer of its own."""
-    buffer = np.empty((len(days) + WINDOW - 1, *store.features.shape[1:]), np.float32)
-    return make_block(store, blocks.scaler, blocks.config, days, buffer)
+@pytest.fixture(scope="module")
+def graphs(small_store: MarketStore, small_config: DataConfig) -> DailyGraphs:
+    """Those of the small store; a new one comes into force on day 105."""
+    found = small_store.graphs(small_config.graph)
+    assert found is not None
+    assert found.graph_of[104] != found.graph_of[105]
+    return found
 
 
-@pytest.fixture
-def block(search_blocks: FoldBlocks, small_store: MarketStore) -> DayBlock:
-    """Four training days."""
-    return block_of(search_blocks, small_store)
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def gappy_store(small_store: MarketStore) -> MarketStore:
-    """Stock 3 has no close on the block's second day; stock 5's label of horizon 5 is unknown on its third."""
-    observed, labels = np.array(small_store.observed), np.array(small_store.labels)
-    observed[DAYS, 3], labels[DAYS, 3] = True, 0.01
-    observed[DAYS[1], 3] = False
-    observed[DAYS, 5], labels[DAYS, 5] = True, 0.02
-    labels[DAYS[2], 5, 1] = np.nan
-    return replace(small_store, observed=observed, labels=labels)
+    """Everybody is there, but: one has no row on the second day, one is outside the universe, one lacks a label."""
+    names = ("present", "eligible", "labels", "returns")
+    present, eligible, labels, returns = (np.array(getattr(small_store, name)) for name in names)
+    present[DAYS], eligible[DAYS] = True, True
+    labels[DAYS] = np.random.default_rng(0).normal(0, 0.02, labels[DAYS].shape)
+    present[DAYS[1], LATE] = eligible[DAYS[1], LATE] = False
+    eligible[DAYS, OUTSIDE] = False
+    labels[DAYS[2], UNLABELLED, 1] = np.nan
+    return replace(small_store, present=present, eligible=eligible, labels=labels, returns=returns)
 
 
-# --- what the network reads
+def block_of(store: MarketStore, config: DataConfig, graphs: DailyGraphs | None, days: range = DAYS) -> DayBlock:
+    """The block of the days around their raw features, missing ones at 0."""
+    raw = np.nan_to_num(np.array(store.features[window_rows(config, days)]))
+    targets = day_targets(store.labels, store.eligible, store.sector, store.volatility, config.labels)
+    return make_block(store, graphs, targets, config, days, torch.from_numpy(raw))
 
 
-def test_the_rows_are_the_scaled_days_with_the_window_before_them(
-    block: DayBlock, small_store: MarketStore, search_blocks: FoldBlocks
+@pytest.fixture(scope="module")
+def block(gappy_store: MarketStore, small_config: DataConfig, graphs: DailyGraphs) -> DayBlock:
+    """Four days of the gappy store."""
+    return block_of(gappy_store, small_config, graphs)
+
+
+# --- windows
+
+
+@pytest.mark.parametrize("num_days", [1, 4])
+@pytest.mark.parametrize("length", [2, 10])
+def test_windows_are_a_view_that_equals_naive_ones(
+    small_store: MarketStore, small_config: DataConfig, num_days: int, length: int
 ) -> None:
-    scaler = search_blocks.scaler
-    raw = np.array(small_store.features[ROWS])
-    expected = np.nan_to_num(np.clip((raw - scaler.median) / scaler.scale, -8, 8), nan=0.0)
-    assert block.x_TNF.shape == (len(DAYS) + WINDOW - 1, NUM_STOCKS, raw.shape[2])
-    np.testing.assert_allclose(block.x_TNF.numpy(), expected, rtol=1e-6)
-    np.testing.assert_array_equal(block.observed_TN.numpy(), small_store.observed[ROWS])
+    config = small_config.model_copy(update={"window": length})
+    days = range(DAYS.start, DAYS.start + num_days)
+    block = block_of(small_store, config, None, days)
+    windows = block.windows_BLNF
+    features = np.nan_to_num(np.array(small_store.features))
+    assert windows.shape == (num_days, length, *features.shape[1:])
+    for b, day in enumerate(days):
+        np.testing.assert_array_equal(windows[b], features[day - length + 1 : day + 1])
+    assert windows.untyped_storage().data_ptr() == block.x_TNF.untyped_storage().data_ptr()
+    block.x_TNF[-1] = 7.0
+    assert (windows[-1, -1] == 7.0).all()
 
 
-def test_a_day_has_the_same_window_whatever_block_it_is_in(
-    block: DayBlock, search_blocks: FoldBlocks, small_store: MarketStore
+def test_windows_are_those_of_numpy(block: DayBlock) -> None:
+    naive = np.moveaxis(sliding_window_view(block.x_TNF.numpy(), 10, axis=0), -1, 1)
+    np.testing.assert_array_equal(block.windows_BLNF, naive)
+
+
+def test_the_rows_of_a_block_end_with_its_last_day(small_config: DataConfig) -> None:
+    assert window_rows(small_config, DAYS) == slice(DAYS.start - 9, DAYS.stop)
+
+
+# --- masks
+
+
+def test_observed_says_who_has_a_row_in_the_universe_or_not(block: DayBlock, gappy_store: MarketStore) -> None:
+    expected = gappy_store.present[DAYS.start - 9 : DAYS.stop]
+    np.testing.assert_array_equal(block.observed_TN, expected)
+    assert block.observed_TN[-4:, OUTSIDE].all()
+    assert block.observed_TN[-4:, LATE].tolist() == [True, False, True, True]
+
+
+def test_a_label_counts_where_the_stock_is_eligible_and_it_is_known(block: DayBlock, gappy_store: MarketStore) -> None:
+    now = slice(DAYS.start, DAYS.stop)
+    expected = np.isfinite(gappy_store.labels[now]) & gappy_store.eligible[now, :, None]
+    np.testing.assert_array_equal(block.label_mask_BNK, expected)
+    assert not block.label_mask_BNK[:, OUTSIDE].any()
+    assert not block.label_mask_BNK[1, LATE].any()
+    assert block.label_mask_BNK[2, UNLABELLED].tolist() == [True, False]
+
+
+def test_what_does_not_count_is_zero(block: DayBlock) -> None:
+    unknown = ~block.label_mask_BNK
+    assert unknown.any()
+    assert (block.target_BNK[unknown] == 0).all()
+    assert (block.return_BNK[unknown] == 0).all()
+
+
+def test_a_day_with_too_few_labelled_stocks_counts_in_no_horizon_that_lacks_them(
+    gappy_store: MarketStore, small_config: DataConfig
 ) -> None:
-    for offset, day in enumerate(DAYS):
-        alone = block_of(search_blocks, small_store, range(day, day + 1))
-        torch.testing.assert_close(alone.x_TNF, block.x_TNF[offset : offset + WINDOW], rtol=0, atol=0)
-        torch.testing.assert_close(alone.target_BNK[0], block.target_BNK[offset], rtol=0, atol=0)
+    labels = gappy_store.labels.copy()
+    labels[DAYS[0], 9:, 0] = np.nan  # 8 eligible stocks are left, 10 are needed
+    labels[DAYS[1], 12:, 0] = np.nan  # 10 are left
+    mask = block_of(replace(gappy_store, labels=labels), small_config, None).label_mask_BNK
+    assert mask.sum(dim=1).tolist()[:2] == [[0, 23], [10, 22]]
 
 
-def test_no_row_after_the_blocks_last_day_changes_what_is_read(
-    block: DayBlock, search_blocks: FoldBlocks, small_store: MarketStore
+# --- targets
+
+
+@pytest.mark.parametrize("shape", ["raw", "zscore", "rank_gaussian"])
+@pytest.mark.parametrize("centre", ["none", "day", "sector"])
+def test_targets_are_those_of_each_day_alone_and_returns_are_untouched(
+    gappy_store: MarketStore, small_config: DataConfig, shape: str, centre: str
 ) -> None:
-    features, observed = np.array(small_store.features), np.array(small_store.observed)
-    features[DAYS.stop :], observed[DAYS.stop :] = 9.0, False
-    other = block_of(search_blocks, replace(small_store, features=features, observed=observed))
-    for name in ("x_TNF", "observed_TN", "edge_index_2E", "edge_attr_E4"):
-        torch.testing.assert_close(getattr(other, name), getattr(block, name), rtol=0, atol=0)
+    labels = LabelConfig.model_validate({"shape": shape, "centre": centre, "winsorise": 0.05})
+    block = block_of(gappy_store, small_config.model_copy(update={"labels": labels}), None)
+    mask = block.label_mask_BNK.numpy()
+    assert mask.sum() == 4 * 23 * 2 - 2 - 1
+    np.testing.assert_array_equal(block.return_BNK.numpy()[mask], gappy_store.labels[DAYS.start : DAYS.stop][mask])
+    for b, day in enumerate(DAYS):
+        now = slice(day, day + 1)
+        arrays = (getattr(gappy_store, name)[now] for name in ("labels", "eligible", "sector", "volatility"))
+        expected = np.nan_to_num(day_targets(*arrays, labels)[0])
+        np.testing.assert_array_equal(block.target_BNK[b], expected)
 
 
-def test_making_a_block_leaves_the_store_unscaled(search_blocks: FoldBlocks, small_store: MarketStore) -> None:
-    before = np.array(small_store.features[ROWS])
-    block_of(search_blocks, small_store)
-    np.testing.assert_array_equal(small_store.features[ROWS], before)
+def test_zscored_targets_have_mean_zero_and_unit_deviation_over_the_universe(block: DayBlock) -> None:
+    for b in range(4):
+        for k in range(2):
+            target = block.target_BNK[b, block.label_mask_BNK[b, :, k], k]
+            assert target.mean().item() == pytest.approx(0, abs=1e-6)
+            assert target.std().item() == pytest.approx(1, abs=1e-6)
 
 
-def test_a_missing_value_is_zero_in_the_rows_and_told_apart_by_the_mask(
-    block: DayBlock, small_store: MarketStore
+@pytest.mark.parametrize("stock", [LATE, OUTSIDE])
+def test_a_stock_that_does_not_count_moves_nobodys_target(
+    gappy_store: MarketStore, small_config: DataConfig, block: DayBlock, stock: int
 ) -> None:
-    missing = ~small_store.observed[ROWS]
-    assert missing.any()
-    assert (block.x_TNF.numpy()[missing] == 0).all()
-    assert not block.observed_TN.numpy()[missing].any()
+    labels = gappy_store.labels.copy()
+    labels[DAYS[1], stock] = 50.0
+    other = block_of(replace(gappy_store, labels=labels), small_config, None)
+    torch.testing.assert_close(other.target_BNK, block.target_BNK, rtol=0, atol=0)
 
 
-def test_dtypes_are_those_of_the_slots(block: DayBlock) -> None:
-    dtypes = {name: value.dtype for name, value in vars(block).items() if isinstance(value, torch.Tensor)}
-    floats = {"x_TNF", "edge_attr_E4", "return_BNK", "target_BNK"}
-    assert {name for name, dtype in dtypes.items() if dtype == torch.float32} == floats
-    assert {name for name, dtype in dtypes.items() if dtype == torch.bool} == {"observed_TN", "label_mask_BNK"}
-    assert dtypes["edge_index_2E"] == torch.int64
+def test_the_last_days_of_the_store_have_no_label_that_counts(
+    small_store: MarketStore, small_config: DataConfig
+) -> None:
+    last = small_store.num_days
+    block = block_of(small_store, small_config, None, range(last - 6, last))
+    assert not block.label_mask_BNK[:, :, 1].any()
+    assert block.label_mask_BNK[:4, :, 0].any(dim=1).all()
+    assert not block.label_mask_BNK[4:].any()
 
 
 # --- edges
 
 
-def test_edges_stay_within_their_day_and_between_observed_stocks(
-    search_blocks: FoldBlocks, gappy_store: MarketStore
+def test_edges_are_each_days_own_with_its_nodes_after_those_of_the_days_before(
+    block: DayBlock, gappy_store: MarketStore, graphs: DailyGraphs
 ) -> None:
-    block = block_of(search_blocks, gappy_store)
-    source, target = block.edge_index_2E.numpy()
-    assert (source // NUM_STOCKS == target // NUM_STOCKS).all()
-    observed = gappy_store.observed[DAYS.start : DAYS.stop].ravel()
-    assert observed[source].all()
-    assert observed[target].all()
-    assert 1 * NUM_STOCKS + 3 not in source
-
-
-def test_every_day_has_its_own_graphs_edges_and_attributes(search_blocks: FoldBlocks, gappy_store: MarketStore) -> None:
-    block = block_of(search_blocks, gappy_store)
-    assert gappy_store.graphs is not None
     expected = {}
     for offset, day in enumerate(DAYS):
-        there = gappy_store.observed[day]
-        for s, t, attr in zip(*gappy_store.graphs.at(day)[0], gappy_store.graphs.at(day)[1], strict=True):
-            if there[s] and there[t]:
-                expected[offset * NUM_STOCKS + int(s), offset * NUM_STOCKS + int(t)] = attr.tolist()
-    pairs = [(int(s), int(t)) for s, t in block.edge_index_2E.T]
+        there = gappy_store.eligible[day]
+        for (source, target), attr in zip(graphs.at(day)[0].T.tolist(), graphs.at(day)[1], strict=True):
+            if there[source] and there[target]:
+                expected[offset * NUM_STOCKS + source, offset * NUM_STOCKS + target] = attr.tolist()
+    pairs = list(map(tuple, block.edge_index_2E.T.tolist()))
     assert len(pairs) == len(expected) > 0
     assert dict(zip(pairs, block.edge_attr_E4.tolist(), strict=True)) == expected
 
 
-def test_without_a_graph_a_block_has_no_edges(
-    small_panel: Path, small_config: DataConfig, search_blocks: FoldBlocks, tmp_path: Path
+def test_no_edge_joins_days_or_reaches_a_stock_outside_the_universe(block: DayBlock, graphs: DailyGraphs) -> None:
+    day, stock = block.edge_index_2E // NUM_STOCKS, block.edge_index_2E % NUM_STOCKS
+    assert (day[0] == day[1]).all()
+    assert day.unique().tolist() == [0, 1, 2, 3]
+    assert OUTSIDE in graphs.at(DAYS[0])[0], "its graph knows the stock"
+    assert OUTSIDE not in stock
+    assert LATE not in stock[day == 1]
+    assert LATE in stock[day == 0]
+
+
+def test_without_a_graph_a_block_has_no_edges(gappy_store: MarketStore, small_config: DataConfig) -> None:
+    block = block_of(gappy_store, small_config, None)
+    assert (block.edge_index_2E.shape, block.edge_attr_E4.shape) == ((2, 0), (0, 4))
+
+
+# --- the whole
+
+
+def test_a_day_is_the_same_in_whatever_block_it_is(
+    block: DayBlock, gappy_store: MarketStore, small_config: DataConfig, graphs: DailyGraphs
 ) -> None:
-    store = prepare(small_panel, tmp_path, small_config.model_copy(update={"graph": NoGraphConfig()}))
-    block = block_of(search_blocks, store)
-    assert block.edge_index_2E.shape == (2, 0)
-    assert block.edge_attr_E4.shape == (0, 4)
+    for b, day in enumerate(DAYS):
+        alone = block_of(gappy_store, small_config, graphs, range(day, day + 1))
+        for name in ("windows_BLNF", "return_BNK", "target_BNK", "label_mask_BNK"):
+            torch.testing.assert_close(getattr(alone, name)[0], getattr(block, name)[b], rtol=0, atol=0)
+        torch.testing.assert_close(alone.observed_TN, block.observed_TN[b : b + 10], rtol=0, atol=0)
+        here = block.edge_index_2E[0] // NUM_STOCKS == b
+        torch.testing.assert_close(alone.edge_index_2E, block.edge_index_2E[:, here] - b * NUM_STOCKS)
 
 
-# --- what counts
-
-
-def test_targets_are_the_days_zscores_and_returns_are_untouched(block: DayBlock, small_store: MarketStore) -> None:
-    labels = np.array(small_store.labels[DAYS.start : DAYS.stop])
-    mask = block.label_mask_BNK.numpy()
-    assert mask.mean() > 0.9
-    np.testing.assert_array_equal(block.return_BNK.numpy()[mask], labels[mask])
-    known = np.where(small_store.observed[DAYS.start : DAYS.stop, :, None], labels, np.nan)
-    np.testing.assert_array_equal(block.target_BNK.numpy()[mask], daily_zscore(known)[mask])
-
-
-def test_the_mask_is_what_is_observed_with_a_known_label(block: DayBlock, small_store: MarketStore) -> None:
-    known = np.isfinite(small_store.labels[DAYS.start : DAYS.stop])
-    observed = small_store.observed[DAYS.start : DAYS.stop, :, None]
-    np.testing.assert_array_equal(block.label_mask_BNK.numpy(), known & observed)
-
-
-def test_a_stock_that_is_not_there_never_counts(search_blocks: FoldBlocks, gappy_store: MarketStore) -> None:
-    block = block_of(search_blocks, gappy_store)
-    assert block.label_mask_BNK[:, 3].all(dim=1).tolist() == [True, False, True, True]
-    assert not block.label_mask_BNK[1, 3].any()
-    assert not block.target_BNK[1, 3].any()
-    assert not block.return_BNK[1, 3].any()
-
-
-def test_an_unknown_label_of_one_horizon_leaves_the_other_alone(
-    search_blocks: FoldBlocks, gappy_store: MarketStore
+def test_no_row_after_the_blocks_last_day_changes_what_is_read(
+    gappy_store: MarketStore, small_config: DataConfig, block: DayBlock, graphs: DailyGraphs
 ) -> None:
-    block = block_of(search_blocks, gappy_store)
-    assert block.label_mask_BNK[2, 5].tolist() == [True, False]
-    assert block.target_BNK[2, 5, 1] == block.return_BNK[2, 5, 1] == 0
+    later = {name: np.array(getattr(gappy_store, name)) for name in ("features", "present", "eligible", "labels")}
+    for values in later.values():
+        values[DAYS.stop :] = 1
+    other = block_of(replace(gappy_store, **later), small_config, graphs)
+    for name, value in vars(block).items():
+        if isinstance(value, torch.Tensor):
+            torch.testing.assert_close(getattr(other, name), value, rtol=0, atol=0)
 
 
-def test_a_stock_that_does_not_count_does_not_move_the_others_targets(
-    search_blocks: FoldBlocks, gappy_store: MarketStore
-) -> None:
-    labels = np.array(gappy_store.labels)
-    labels[DAYS[1], 3] = 50.0
-    absurd = block_of(search_blocks, replace(gappy_store, labels=labels))
-    torch.testing.assert_close(absurd.target_BNK, block_of(search_blocks, gappy_store).target_BNK, rtol=0, atol=0)
-
-
-def test_every_tensor_is_finite(search_blocks: FoldBlocks, gappy_store: MarketStore) -> None:
-    block = block_of(search_blocks, gappy_store)
-    for name in ("x_TNF", "edge_attr_E4", "return_BNK", "target_BNK"):
-        assert torch.isfinite(getattr(block, name)).all(), name
-
-
-def test_days_at_the_end_of_the_store_have_no_label_that_counts(
-    search_blocks: FoldBlocks, small_store: MarketStore
-) -> None:
-    block = block_of(search_blocks, small_store, range(236, 240))
-    assert not block.label_mask_BNK[:, :, 1].any()
-    assert block.label_mask_BNK[:2, :, 0].any()
-
-
-# --- moving, and prediction
+def test_types_are_those_that_the_model_takes_and_every_value_is_finite(block: DayBlock) -> None:
+    tensors = {name: value for name, value in vars(block).items() if isinstance(value, torch.Tensor)}
+    assert {name for name, value in tensors.items() if value.dtype == torch.float32} == FLOATS
+    assert {name for name, value in tensors.items() if value.dtype == torch.bool} == {"observed_TN", "label_mask_BNK"}
+    assert block.edge_index_2E.dtype == torch.int64
+    assert all(torch.isfinite(tensors[name]).all() for name in FLOATS)
 
 
 def test_a_block_moves_whole(block: DayBlock) -> None:
     moved = block.to(torch.device("meta"))
     tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
     assert len(tensors) == 7
-    assert all(tensor.device.type == "meta" for tensor in tensors)
+    assert all(tensor.is_meta for tensor in tensors)
     assert moved.days == block.days
-
-
-def test_a_scaler_from_a_checkpoint_makes_the_same_block(
-    block: DayBlock, small_store: MarketStore, search_blocks: FoldBlocks, small_splits: Splits
-) -> None:
-    restored = RobustScaler.from_dict(search_blocks.scaler.to_dict())
-    buffer = np.empty(block.x_TNF.shape, np.float32)
-    again = make_block(small_store, restored, search_blocks.config, DAYS, buffer)
-    torch.testing.assert_close(again.x_TNF, block.x_TNF, rtol=0, atol=0)

@@ -1,227 +1,399 @@
-"""Neighbour graphs: the right neighbours, the right attributes, in force until the next one, blind to the future."""
+"""Neighbour graphs per date: in force until the next one, blind to the future, cached whole, extended like new."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+import multiprocessing
+import resource
+import shutil
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.config import CorrelationGraphConfig
+from data.config import CorrelationGraphConfig, DataConfig, GraphConfig, NoGraphConfig, SectorGraphConfig
+from data.edges import correlation_edges, shuffled
 from data.errors import DataError
-from data.graph import EDGE_ATTRIBUTES, DailyGraphs, build_graphs
-from data.panel import Panel
-from tests.data.helpers import properties, random_closes
+from data.graph import EDGE_ATTRIBUTES, DailyGraphs, build_graphs, carry_graphs, graph_key, open_graphs
+from data.store import MarketStore
+from data.synthetic import SyntheticConfig, simulate
 
-CONFIG = CorrelationGraphConfig(window=30, lead_lag_window=50, k=3, refresh_days=5)
-NUM_DAYS, NUM_STOCKS = 120, 15
-SECTOR = np.array(["energy", "tech", "health"])[np.arange(NUM_STOCKS) % 3]
-INDUSTRY = np.array(["", "oil", "chips", "drugs"])[np.arange(NUM_STOCKS) % 4]
-REBUILT = range(CONFIG.window, NUM_DAYS, CONFIG.refresh_days)
-FULL_HISTORY = [day for day in REBUILT if day > CONFIG.lead_lag_window]
-CORRELATION, LEAD_LAG, SAME_SECTOR, SAME_INDUSTRY = range(4)
-
-
-@pytest.fixture(scope="module")
-def close() -> np.ndarray:
-    """[D, N] without a gap."""
-    return random_closes(NUM_DAYS, NUM_STOCKS)
+CONFIG = CorrelationGraphConfig(window=20, lead_lag_window=40, k=3, refresh_days=5)
+KINDS: dict[str, GraphConfig] = {
+    "correlation": CONFIG,
+    "shuffled": CONFIG.model_copy(update={"shuffled": True}),
+    "rank": CONFIG.model_copy(update={"method": "rank", "min_correlation": 0.2, "min_degree": 1}),
+    "sector": SectorGraphConfig(k=4, refresh_days=7),
+    "sector shuffled": SectorGraphConfig(k=4, refresh_days=7, shuffled=True),
+}
+NUM_DAYS, NUM_STOCKS = 120, 20
+Inputs = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def graphs(close: np.ndarray) -> DailyGraphs:
-    """The graphs of `close`."""
-    return build_graphs(close, SECTOR, INDUSTRY, CONFIG)
+def inputs() -> Inputs:
+    """(returns, eligible, sector, industry): listings, gaps, ineligible days and a stock that changes its sector."""
+    rng = np.random.default_rng(0)
+    returns = (rng.normal(0, 0.01, (NUM_DAYS, 1)) + rng.normal(0, 0.01, (NUM_DAYS, NUM_STOCKS))).astype(np.float32)
+    returns[0] = np.nan
+    returns[:50, 4] = np.nan
+    returns[90:, 7] = np.nan
+    returns[rng.random(returns.shape) < 0.01] = np.nan
+    eligible = np.isfinite(returns)
+    eligible[60:80, 9] = False
+    sector = np.tile(1 + np.arange(NUM_STOCKS) % 3, (NUM_DAYS, 1)).astype(np.int16)
+    sector[70:, 2] = 1
+    industry = np.tile(np.arange(NUM_STOCKS) % 5, (NUM_DAYS, 1)).astype(np.int16)
+    return returns, eligible, sector, industry
 
 
-def returns_of(close: np.ndarray) -> np.ndarray:
-    """[D, N] log returns, the first day missing."""
-    return np.vstack([np.full((1, close.shape[1]), np.nan), np.log(close[1:] / close[:-1])])
+def until(inputs: Inputs, num_days: int) -> Inputs:
+    returns, eligible, sector, industry = (values[:num_days] for values in inputs)
+    return returns, eligible, sector, industry
 
 
-def edges_at(graphs: DailyGraphs, day: int) -> dict[tuple[int, int], np.ndarray]:
-    """(source, target) -> attributes of a day's graph."""
-    index, attr = graphs.at(day)
-    return {(int(s), int(t)): a for s, t, a in zip(*index, attr, strict=True)}
+def assert_same(a: DailyGraphs, b: DailyGraphs) -> None:
+    for name, values in vars(a).items():
+        np.testing.assert_array_equal(getattr(b, name), values, err_msg=name)
+        assert getattr(b, name).dtype == values.dtype
 
 
-def naive_edges(correlation: np.ndarray, k: int, least: float) -> set[tuple[int, int]]:
-    """Everybody's k best others that are good enough, both ways."""
-    edges = set()
-    for i, row in enumerate(correlation):
-        best = sorted((j for j in range(len(row)) if j != i), key=lambda j: -row[j])[:k]
-        edges |= {(i, j) for j in best if row[j] >= least} | {(j, i) for j in best if row[j] >= least}
-    return edges
+def assert_same_edges(a: DailyGraphs, b: DailyGraphs, days: range) -> None:
+    for day in days:
+        for mine, theirs in zip(a.at(day), b.at(day), strict=True):
+            np.testing.assert_array_equal(mine, theirs, err_msg=f"day {day}")
 
 
-# --- which edges
+# --- the key
 
 
-@pytest.mark.parametrize("day", REBUILT)
-def test_a_graph_is_symmetric_without_loops_or_doubles(graphs: DailyGraphs, day: int) -> None:
-    pairs = list(zip(*(row.tolist() for row in graphs.at(day)[0]), strict=True))
-    assert len(pairs) == len(set(pairs)) > 0
-    assert set(pairs) == {(target, source) for source, target in pairs}
-    assert all(source != target for source, target in pairs)
+CHANGES: dict[type, dict[str, Any]] = {
+    CorrelationGraphConfig: {
+        "method": "rank",
+        "window": 61,
+        "half_life": 21,
+        "lead_lag_window": 251,
+        "shrinkage": 0.1,
+        "k": 15,
+        "min_correlation": 0.1,
+        "min_degree": 1,
+        "refresh_days": 6,
+        "shuffled": True,
+    },
+    SectorGraphConfig: {"k": 21, "refresh_days": 21, "shuffled": True},
+}
 
 
-@pytest.mark.parametrize("least", [-1.0, 0.0, 0.55])
-def test_edges_are_everybodys_strongest_correlations(close: np.ndarray, least: float) -> None:
-    config = CONFIG.model_copy(update={"min_correlation": least})
-    graphs, returns = build_graphs(close, SECTOR, INDUSTRY, config), returns_of(close)
-    for day in REBUILT:
-        correlation = np.corrcoef(returns[day - 29 : day + 1].T)
-        assert set(edges_at(graphs, day)) == naive_edges(correlation, CONFIG.k, least)
+@pytest.mark.parametrize("kind", CHANGES)
+def test_every_setting_changes_the_key(kind: type) -> None:
+    changes = CHANGES[kind]
+    assert set(changes) == set(kind.model_fields) - {"kind"}, "a new setting needs a line above"
+    keys = [graph_key(kind()), *(graph_key(kind(**{name: value})) for name, value in changes.items())]
+    assert len(set(keys)) == len(keys)
 
 
-def test_asking_for_more_neighbours_than_there_are_connects_all(close: np.ndarray) -> None:
-    config = CONFIG.model_copy(update={"k": 99, "min_correlation": -1.0})
-    graphs = build_graphs(close, SECTOR, INDUSTRY, config)
-    assert len(edges_at(graphs, NUM_DAYS - 1)) == NUM_STOCKS * (NUM_STOCKS - 1)
+def test_kinds_never_share_a_key() -> None:
+    assert len({graph_key(config) for config in (NoGraphConfig(), SectorGraphConfig(), CorrelationGraphConfig())}) == 3
 
 
-def test_the_mean_degree_counts_incoming_edges_of_connected_stocks(graphs: DailyGraphs) -> None:
-    degrees = [np.mean(np.unique(graphs.at(day)[0][1], return_counts=True)[1]) for day in REBUILT]
-    assert graphs.mean_degree == pytest.approx(np.mean(degrees))
-    assert graphs.mean_degree >= CONFIG.k
+def test_equal_settings_share_a_key() -> None:
+    assert graph_key(CorrelationGraphConfig(k=14)) == graph_key(CorrelationGraphConfig())
 
 
-# --- attributes
+# --- which day has which graph
 
 
-def test_the_attributes_are_the_four_that_are_named(graphs: DailyGraphs) -> None:
-    assert EDGE_ATTRIBUTES == ("correlation", "lead_lag", "same_sector", "same_industry")
-    assert graphs.edge_attr.shape == (graphs.edge_index.shape[1], 4)
-
-
-@pytest.mark.parametrize("day", REBUILT)
-def test_the_correlation_attribute_is_that_of_the_window(close: np.ndarray, graphs: DailyGraphs, day: int) -> None:
-    correlation = np.corrcoef(returns_of(close)[day - CONFIG.window + 1 : day + 1].T)
-    for (source, target), attr in edges_at(graphs, day).items():
-        assert attr[CORRELATION] == pytest.approx(correlation[source, target], abs=1e-5)
-
-
-@pytest.mark.parametrize("day", FULL_HISTORY)
-def test_lead_lag_pairs_the_sources_yesterday_with_the_targets_today(
-    close: np.ndarray, graphs: DailyGraphs, day: int
-) -> None:
-    returns = returns_of(close)
-    demeaned = returns - returns.mean(axis=1, keepdims=True)
-    history = demeaned[day - CONFIG.lead_lag_window + 1 : day + 1]
-    for (source, target), attr in edges_at(graphs, day).items():
-        naive = np.corrcoef(history[:-1, source], history[1:, target])[0, 1]
-        assert attr[LEAD_LAG] == pytest.approx(naive, abs=1e-5)
-
-
-def test_lead_lag_points_from_a_planted_leader_to_its_follower() -> None:
-    rng = np.random.default_rng(4)
-    returns = rng.normal(0, 0.01, (NUM_DAYS, NUM_STOCKS))
-    returns[1:, 1] = returns[:-1, 0] + rng.normal(0, 0.002, NUM_DAYS - 1)
-    config = CONFIG.model_copy(update={"k": NUM_STOCKS - 1, "min_correlation": -1.0})
-    graphs = build_graphs(np.exp(np.cumsum(returns, axis=0)), SECTOR, INDUSTRY, config)
-    edges = edges_at(graphs, NUM_DAYS - 1)
-    assert edges[0, 1][LEAD_LAG] > 0.8
-    assert abs(edges[1, 0][LEAD_LAG]) < 0.5
-
-
-def test_same_sector_and_same_industry_are_equal_known_labels(graphs: DailyGraphs) -> None:
-    seen = set()
-    for (source, target), attr in edges_at(graphs, NUM_DAYS - 1).items():
-        assert attr[SAME_SECTOR] == (SECTOR[source] == SECTOR[target])
-        assert attr[SAME_INDUSTRY] == (INDUSTRY[source] == INDUSTRY[target] != "")
-        seen.add((float(attr[SAME_SECTOR]), float(attr[SAME_INDUSTRY])))
-    assert len(seen) > 2
-
-
-def test_unknown_labels_are_not_equal_ones(close: np.ndarray) -> None:
-    unknown = np.full(NUM_STOCKS, "")
-    graphs = build_graphs(close, unknown, unknown, CONFIG)
-    assert (graphs.edge_attr[:, SAME_SECTOR:] == 0).all()
-
-
-# --- when
-
-
-def test_a_day_uses_the_last_graph_at_or_before_it(close: np.ndarray, graphs: DailyGraphs) -> None:
+def test_a_day_uses_the_last_graph_at_or_before_it(inputs: Inputs) -> None:
+    returns, eligible, sector, industry = inputs
+    graphs = build_graphs(*inputs, CONFIG)
     for day in range(CONFIG.window, NUM_DAYS):
-        rebuilt = max(d for d in REBUILT if d <= day)
-        assert graphs.graph_of[day] == list(REBUILT).index(rebuilt)
-        np.testing.assert_array_equal(graphs.at(day)[0], graphs.at(rebuilt)[0])
-    different = [set(edges_at(graphs, a)) != set(edges_at(graphs, b)) for a, b in pairwise(REBUILT)]
-    assert any(different)
+        built = day - (day - CONFIG.window) % CONFIG.refresh_days
+        expected = correlation_edges(returns[: built + 1], eligible[built], sector[built], industry[built], CONFIG)
+        np.testing.assert_array_equal(graphs.at(day)[0], expected.index)
+        np.testing.assert_array_equal(graphs.at(day)[1], expected.attr)
 
 
-def test_before_the_first_graph_there_are_no_edges(graphs: DailyGraphs) -> None:
-    assert graphs.first_day == CONFIG.window
+def test_before_the_first_full_window_there_are_no_edges(inputs: Inputs) -> None:
+    graphs = build_graphs(*inputs, CONFIG)
+    assert (graphs.num_days, graphs.first_day) == (NUM_DAYS, CONFIG.window)
     for day in range(graphs.first_day):
         index, attr = graphs.at(day)
-        assert (index.shape, attr.shape) == ((2, 0), (0, 4))
+        assert (index.shape, attr.shape) == ((2, 0), (0, len(EDGE_ATTRIBUTES)))
 
 
-@properties(25)
-@given(last=st.integers(20, 258))
-def test_no_graph_at_or_before_a_day_reads_a_later_one(market: Panel, last: int) -> None:
-    config = CorrelationGraphConfig(window=20, lead_lag_window=60, k=3)
-    full = build_graphs(market.prices["close"], market.sector, market.industry, config)
-    cut = build_graphs(market.prices["close"][: last + 1], market.sector, market.industry, config)
-    for day in range(last + 1):
-        np.testing.assert_array_equal(cut.at(day)[0], full.at(day)[0])
-        np.testing.assert_allclose(cut.at(day)[1], full.at(day)[1], atol=1e-6)
+def test_a_graph_is_rebuilt_every_refresh_days(inputs: Inputs) -> None:
+    daily, weekly = (build_graphs(*inputs, CONFIG.model_copy(update={"refresh_days": n})) for n in (1, 5))
+    assert len(daily.indptr) - 1 == NUM_DAYS - CONFIG.window
+    assert len(weekly.indptr) - 1 == (NUM_DAYS - CONFIG.window) / 5
+    rebuilt = range(CONFIG.window, NUM_DAYS, 5)
+    for day in rebuilt:
+        assert_same_edges(daily, weekly, range(day, day + 1))
 
 
-# --- gaps
+def test_the_shuffled_graph_is_the_placebo_of_each_days_own(inputs: Inputs) -> None:
+    returns, eligible, sector, industry = inputs
+    graphs = build_graphs(*inputs, KINDS["shuffled"])
+    placebos = []
+    for day in (20, 50, 100):
+        edges = correlation_edges(returns[: day + 1], eligible[day], sector[day], industry[day], CONFIG)
+        expected = shuffled(edges, seed=day)
+        np.testing.assert_array_equal(graphs.at(day)[0], expected.index)
+        placebos.append(set(map(tuple, expected.index.T.tolist())) != set(map(tuple, edges.index.T.tolist())))
+    assert all(placebos)
 
 
-def test_a_stock_without_a_close_on_the_day_gets_no_edge(close: np.ndarray) -> None:
-    gone = close.copy()
-    gone[60:, 4] = np.nan
-    graphs = build_graphs(gone, SECTOR, INDUSTRY, CONFIG)
-    for day in range(60, NUM_DAYS):
-        assert 4 not in graphs.at(day)[0]
-    assert 4 in graphs.at(55)[0]
+def test_a_sector_graph_follows_a_stock_into_its_new_sector(inputs: Inputs) -> None:
+    config = SectorGraphConfig(k=20, refresh_days=1)
+    graphs, sector = build_graphs(*inputs, config), inputs[2]
+    for day in (65, 75):
+        source, target = graphs.at(day)[0]
+        assert set(sector[day, source[target == 2]]) == {sector[day, 2]}
+        assert sector[day, 2] == (3 if day < 70 else 1)
 
 
-def test_a_new_stock_waits_until_it_covers_the_window(close: np.ndarray) -> None:
-    late = close.copy()
-    late[:50, 4] = np.nan
-    graphs = build_graphs(late, SECTOR, INDUSTRY, CONFIG.model_copy(update={"refresh_days": 1}))
-    first = min(day for day in range(NUM_DAYS) if 4 in graphs.at(day)[0])
-    assert first == 74  # listed on day 50, so the first day of which 24 of 30 returns, or 0.8, are known
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_edge_reaches_a_stock_that_is_not_eligible(inputs: Inputs, kind: str) -> None:
+    config = KINDS[kind].model_copy(update={"refresh_days": 1})
+    graphs = build_graphs(*inputs, config)
+    for day in range(graphs.first_day, NUM_DAYS):
+        assert inputs[1][day][graphs.at(day)[0]].all()
+    assert 9 in graphs.at(85)[0]
 
 
-def test_a_missing_day_leaves_the_other_stocks_edges_alone(close: np.ndarray, graphs: DailyGraphs) -> None:
-    config = CONFIG.model_copy(update={"k": NUM_STOCKS - 1, "min_correlation": -1.0})
-    gappy = close.copy()
-    gappy[80, 4] = np.nan
-    full, gapped = (edges_at(build_graphs(c, SECTOR, INDUSTRY, config), 100) for c in (close, gappy))
-    for (source, target), attr in full.items():
-        if 4 not in (source, target):
-            assert gapped[source, target][CORRELATION] == pytest.approx(attr[CORRELATION], abs=1e-6)
-    assert np.isfinite(np.stack(list(gapped.values()))).all()
+def test_too_short_a_history_is_refused_with_its_length(inputs: Inputs) -> None:
+    with pytest.raises(DataError, match=r"correlation graph needs .* no day of the 20 has them"):
+        build_graphs(*until(inputs, CONFIG.window), CONFIG)
 
 
-@pytest.mark.parametrize("num_days", [1, 30])
-def test_too_short_a_history_is_refused_with_its_numbers(close: np.ndarray, num_days: int) -> None:
-    with pytest.raises(DataError, match=f"returns of 30 days move together, but no day of the {num_days} "):
-        build_graphs(close[:num_days], SECTOR, INDUSTRY, CONFIG)
+def test_a_market_without_sectors_has_no_sector_graph(inputs: Inputs) -> None:
+    returns, eligible, sector, industry = inputs
+    with pytest.raises(DataError, match="sector graph needs"):
+        build_graphs(returns, eligible, np.zeros_like(sector), industry, SectorGraphConfig())
 
 
-def test_a_market_that_is_never_observed_is_refused() -> None:
-    with pytest.raises(DataError, match="correlation graph needs"):
-        build_graphs(np.full((80, 5), np.nan), SECTOR[:5], INDUSTRY[:5], CONFIG)
+# --- causality
 
 
-# --- on disk
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=10, deadline=None, derandomize=True, database=None)
+@given(last=st.integers(21, NUM_DAYS - 2), seed=st.integers(0, 99))
+def test_no_value_after_a_day_changes_an_edge_of_it(inputs: Inputs, kind: str, last: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    changed = tuple(values.copy() for values in inputs)
+    returns, eligible, sector, industry = changed
+    later = returns[last + 1 :].shape
+    returns[last + 1 :] = np.where(rng.random(later) < 0.1, np.nan, rng.normal(0, 5, later))
+    eligible[last + 1 :] = rng.random(later) < 0.5
+    sector[last + 1 :], industry[last + 1 :] = rng.integers(0, 4, later), rng.integers(0, 4, later)
+    before = build_graphs(*inputs, KINDS[kind])
+    assert_same_edges(before, build_graphs(*changed, KINDS[kind]), range(last + 1))
+    assert_same_edges(before, build_graphs(*until(inputs, last + 1), KINDS[kind]), range(last + 1))
 
 
-def test_saved_graphs_are_mapped_back_unchanged(graphs: DailyGraphs, tmp_path: Path) -> None:
-    graphs.save(tmp_path)
-    loaded = DailyGraphs.load(tmp_path)
-    for name, values in vars(graphs).items():
-        np.testing.assert_array_equal(getattr(loaded, name), values)
-        assert isinstance(getattr(loaded, name), np.memmap)
-    assert loaded.first_day == graphs.first_day
-    assert loaded.mean_degree == graphs.mean_degree
+# --- the usual degree
+
+
+@pytest.mark.parametrize("num_stocks", [80, 200, 400])
+def test_the_mean_degree_is_near_twenty_by_default(num_stocks: int) -> None:
+    market = SyntheticConfig(num_stocks=num_stocks, num_days=160)
+    parts = list(simulate(market))
+    returns = np.concatenate([np.where(p.present, p.returns, np.nan) for p in parts]).astype(np.float32)
+    labels = np.zeros(returns.shape, np.int16)
+    graphs = build_graphs(returns, np.isfinite(returns), labels, labels, DataConfig().graph)
+    assert 16 < graphs.mean_degree < 24
+
+
+def test_mean_degree_counts_incoming_edges_of_connected_stocks(inputs: Inputs) -> None:
+    graphs = build_graphs(*inputs, CONFIG)
+    each = [graphs.at(day)[0][1] for day in range(CONFIG.window, NUM_DAYS, CONFIG.refresh_days)]
+    assert graphs.mean_degree == pytest.approx(np.mean([len(x) / len(set(x.tolist())) for x in each]))
+
+
+# --- the cache
+
+
+def folders(store: Path) -> list[str]:
+    """What lies beside the store, locks aside."""
+    return sorted(p.name for p in (store / "graphs").iterdir() if not p.name.endswith(".lock"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cached_graphs_are_the_built_ones_mapped_from_disk(inputs: Inputs, kind: str, tmp_path: Path) -> None:
+    opened = open_graphs(tmp_path, KINDS[kind], *inputs)
+    assert opened is not None
+    assert_same(build_graphs(*inputs, KINDS[kind]), opened)
+    assert all(isinstance(values, np.memmap) for values in vars(opened).values())
+    assert folders(tmp_path) == [graph_key(KINDS[kind])]
+
+
+def test_no_graph_is_none_and_leaves_nothing_on_disk(inputs: Inputs, tmp_path: Path) -> None:
+    assert open_graphs(tmp_path, NoGraphConfig(), *inputs) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cached_graph_is_not_built_again(inputs: Inputs, tmp_path: Path) -> None:
+    open_graphs(tmp_path, CONFIG, *inputs)
+    nothing = np.full_like(inputs[0], np.nan)
+    opened = open_graphs(tmp_path, CONFIG, nothing, *inputs[1:])
+    assert opened is not None
+    assert_same(build_graphs(*inputs, CONFIG), opened)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("known", [10, 20, 21, 57, 100, NUM_DAYS - 1])
+def test_an_extended_cache_equals_a_fresh_one(inputs: Inputs, kind: str, known: int, tmp_path: Path) -> None:
+    config = KINDS[kind]
+    fresh = build_graphs(*inputs, config)
+    folder = tmp_path / "graphs" / graph_key(config)
+    folder.mkdir(parents=True)
+    fresh.until(known, np.arange(NUM_STOCKS)).save(folder)
+    opened = open_graphs(tmp_path, config, *inputs)
+    assert opened is not None
+    assert_same(fresh, opened)
+    assert folders(tmp_path) == [graph_key(config)]
+
+
+def test_extending_a_cache_keeps_what_it_has(inputs: Inputs, tmp_path: Path) -> None:
+    open_graphs(tmp_path, CONFIG, *until(inputs, 60))
+    returns = inputs[0].copy()
+    returns[:20] = np.nan  # what a rebuild would read, and an extension of day 60 does not
+    extended = open_graphs(tmp_path, CONFIG, returns, *inputs[1:])
+    assert extended is not None
+    assert_same(build_graphs(*inputs, CONFIG), extended)
+
+
+def _open_in_process(store: Path, inputs: Inputs, start: Any, found: Any) -> None:
+    start.wait()
+    graphs = open_graphs(store, CONFIG, *inputs)
+    assert graphs is not None
+    file = store / "graphs" / graph_key(CONFIG) / "edge_attr.npy"
+    found.put((file.stat().st_ino, file.stat().st_mtime_ns, float(graphs.edge_attr.sum())))
+
+
+@pytest.mark.timeout(120)
+def test_processes_that_open_together_share_one_build(inputs: Inputs, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    start, found = context.Barrier(3), context.Queue()
+    workers = [context.Process(target=_open_in_process, args=(tmp_path, inputs, start, found)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    seen = {found.get(timeout=100) for _ in workers}
+    for worker in workers:
+        worker.join()
+    assert len(seen) == 1
+    assert seen.pop()[2] == float(build_graphs(*inputs, CONFIG).edge_attr.sum())
+
+
+def _build_and_die(store: Path, inputs: Inputs, config: GraphConfig) -> None:
+    """The kernel kills the process in the middle of writing the edges."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    open_graphs(store, config, *inputs)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_killed_builder_leaves_no_half_cache(inputs: Inputs, begun: bool, tmp_path: Path) -> None:
+    if begun:
+        open_graphs(tmp_path, CONFIG, *until(inputs, 60))
+    killed = multiprocessing.get_context("spawn").Process(target=_build_and_die, args=(tmp_path, inputs, CONFIG))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGXFSZ
+    folder = tmp_path / "graphs" / graph_key(CONFIG)
+    assert folder.exists() == begun
+    if begun:
+        assert_same(build_graphs(*until(inputs, 60), CONFIG), DailyGraphs.load(folder))
+    opened = open_graphs(tmp_path, CONFIG, *inputs)
+    assert opened is not None
+    assert_same(build_graphs(*inputs, CONFIG), opened)
+
+
+# --- carried to the next store
+
+
+def with_new_stocks(inputs: Inputs, before: list[int], after: int) -> Inputs:
+    """The market in a panel with more stocks, which list on day 80: old stock n is now stock before[n]."""
+    returns, eligible, sector, industry = (np.zeros((NUM_DAYS, after), values.dtype) for values in inputs)
+    rng = np.random.default_rng(1)
+    returns[:] = rng.normal(0, 0.01, returns.shape)
+    returns[:80], sector[:], eligible[80:] = np.nan, 1, True
+    for new, old in zip((returns, eligible, sector, industry), inputs, strict=True):
+        new[:, before] = old
+    return returns, eligible, sector, industry
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("known", [15, 80])
+def test_carried_graphs_extend_to_those_of_the_new_store(inputs: Inputs, kind: str, known: int, tmp_path: Path) -> None:
+    config, place = KINDS[kind], [n + 1 + n // 8 for n in range(NUM_STOCKS)]
+    wider = with_new_stocks(inputs, place, place[-1] + 3)
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    after.mkdir()
+    open_graphs(before, config, *inputs)
+    carry_graphs(before, after, known, np.array(place))
+    carried = DailyGraphs.load(after / "graphs" / graph_key(config))
+    assert carried.num_days == known
+    fresh = build_graphs(*wider, config)
+    assert_same_edges(carried, fresh, range(known))
+    opened = open_graphs(after, config, *wider)
+    assert opened is not None
+    assert_same(fresh, opened)
+
+
+def test_all_graphs_of_the_store_are_carried_and_its_own_stay(inputs: Inputs, tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    after.mkdir()
+    for config in KINDS.values():
+        open_graphs(before, config, *inputs)
+    carry_graphs(before, after, 70, np.arange(NUM_STOCKS))
+    assert folders(after) == folders(before) == sorted(graph_key(config) for config in KINDS.values())
+    assert_same(build_graphs(*inputs, CONFIG), DailyGraphs.load(before / "graphs" / graph_key(CONFIG)))
+
+
+def test_nothing_is_carried_where_no_day_is_the_same(inputs: Inputs, tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    after.mkdir()
+    open_graphs(before, CONFIG, *inputs)
+    carry_graphs(before, after, 0, np.arange(NUM_STOCKS))
+    assert not (after / "graphs").exists()
+
+
+# --- a prepared store
+
+
+def test_a_node_is_the_stock_of_its_code(small_store: MarketStore, small_config: DataConfig) -> None:
+    assert isinstance(small_config.graph, CorrelationGraphConfig)
+    graphs = small_store.graphs(small_config.graph)
+    assert graphs is not None
+    day = graphs.first_day
+    history = {code: np.asarray(small_store.returns[day - 19 : day + 1, n]) for n, code in enumerate(small_store.codes)}
+    assert list(small_store.codes) == sorted(history)
+    complete = 0
+    for (i, j), attr in zip(graphs.at(day)[0].T, graphs.at(day)[1], strict=True):
+        a, b = history[small_store.codes[i]], history[small_store.codes[j]]
+        if np.isfinite(a).all() and np.isfinite(b).all():
+            complete += 1
+            assert attr[0] == pytest.approx(np.corrcoef(a, b)[0, 1], abs=1e-4)
+            assert attr[2] == (small_store.sector[day, i] == small_store.sector[day, j])
+    assert complete > 20
+
+
+@pytest.mark.parametrize("graph", [NoGraphConfig(), SectorGraphConfig(k=4), KINDS["shuffled"]])
+def test_a_store_opens_each_kind_beside_the_others(
+    small_store: MarketStore, graph: GraphConfig, tmp_path: Path
+) -> None:
+    shutil.copytree(small_store.folder, tmp_path / "store", ignore=shutil.ignore_patterns("graphs"))
+    store = MarketStore.open(tmp_path / "store")
+    store.graphs(CONFIG)
+    graphs = store.graphs(graph)
+    assert (graphs is None) == isinstance(graph, NoGraphConfig)
+    assert (graph_key(graph) in folders(store.folder)) == (graphs is not None)
+    assert graph_key(CONFIG) in folders(store.folder)

@@ -49,12 +49,18 @@ def market_frame(num_days: int = 40, num_stocks: int = 8, seed: int = 0) -> pd.D
     rng = np.random.default_rng(seed)
     days = pd.bdate_range("2020-01-06", periods=num_days)
     frame = pd.DataFrame(
-        {"Date": np.repeat(days, num_stocks), "Code": np.tile([f"{1300 + 10 * n}" for n in range(num_stocks)], num_days)}
+        {
+            "Date": np.repeat(days, num_stocks),
+            "Code": np.tile([f"{1300 + 10 * n}" for n in range(num_stocks)], num_days),
+        }
     )
     steps = rng.normal(0, 0.01, (num_days, num_stocks))
     frame["close"] = (100 * np.exp(steps.cumsum(axis=0))).ravel()
     frame["open"] = frame["close"] * (1 + rng.normal(0, 0.002, len(frame)))
-    frame["high"], frame["low"] = frame[["open", "close"]].max(axis=1) * 1.01, frame[["open", "close"]].min(axis=1) * 0.99
+    frame["high"], frame["low"] = (
+        frame[["open", "close"]].max(axis=1) * 1.01,
+        frame[["open", "close"]].min(axis=1) * 0.99,
+    )
     frame["volume"] = rng.integers(1000, 9000, len(frame)).astype(float)
     frame["sector33_code"] = [f"{50 + 10 * (int(code) // 10 % 3)}" for code in frame["Code"]]
     for name in FEATURES:
@@ -254,9 +260,7 @@ def test_the_hold_outs_days_and_stocks_are_not_on_the_axes(frame: pd.DataFrame, 
     assert store.meta.market["last_date"] == store.meta.dates[-1] == str(days[33].date())
 
 
-def test_what_happens_in_the_hold_out_changes_no_array(
-    store: MarketStore, frame: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_what_happens_in_the_hold_out_changes_no_array(store: MarketStore, frame: pd.DataFrame, tmp_path: Path) -> None:
     other = prepare(save(with_secrets(frame), tmp_path / "p.parquet"), tmp_path / "prepared", CONFIG)
     for name in (*ARRAYS, "bars"):
         assert (other.folder / f"{name}.npy").read_bytes() == (store.folder / f"{name}.npy").read_bytes()
@@ -402,7 +406,9 @@ def test_a_killed_preparation_leaves_nothing_finished_and_the_next_one_works(
 def test_a_full_disk_is_one_message_and_leaves_nothing(panel: Path, tmp_path: Path, limit: int) -> None:
     """The limits fail the first array, the bars, the features, and the meta data that are written last."""
     lines = answer(child(panel, tmp_path / "s", CONFIG, limit)).splitlines()
-    assert lines[-1].startswith(f"refused preparing needs more room than {tmp_path / 's'} has: File too large. Free some")
+    assert lines[-1].startswith(
+        f"refused preparing needs more room than {tmp_path / 's'} has: File too large. Free some"
+    )
     assert finished(tmp_path / "s") == leftovers(tmp_path / "s") == []
 
 
@@ -442,9 +448,9 @@ print((peak[0] - before) // 1024)
 
 
 def test_peak_memory_does_not_grow_with_the_panel(tmp_path: Path) -> None:
-    """Four times the days are 60 MB more to hold for whoever holds them; we allow 25."""
+    """Four times the days are 90 MB more to hold for whoever holds them; we allow 30."""
     peaks = []
-    for num_days in (400, 1600):
+    for num_days in (600, 2400):
         path, rng, num_stocks = tmp_path / f"{num_days}.parquet", np.random.default_rng(0), 100
         with pq.ParquetWriter(path, wide_table(rng, 0, 1, num_stocks).schema) as writer:
             for first in range(0, num_days, 100):
@@ -453,7 +459,7 @@ def test_peak_memory_does_not_grow_with_the_panel(tmp_path: Path) -> None:
         done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         peaks.append(int(done.stdout))
-    assert peaks[1] - peaks[0] < 25, peaks
+    assert peaks[1] - peaks[0] < 30, peaks
 
 
 def wide_table(rng: np.random.Generator, first: int, num_days: int, num_stocks: int) -> pa.Table:
@@ -490,9 +496,7 @@ def test_a_refused_panel_leaves_nothing(frame: pd.DataFrame, tmp_path: Path) -> 
     assert finished(tmp_path / "s") == leftovers(tmp_path / "s") == []
 
 
-def test_a_stricter_inspection_refuses_a_store_that_a_lenient_one_let_pass(
-    frame: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_a_stricter_inspection_refuses_a_store_that_a_lenient_one_let_pass(frame: pd.DataFrame, tmp_path: Path) -> None:
     tomorrow = frame.groupby("Code")["close"].shift(-1) / frame["close"]
     path = save(frame.assign(f1=tomorrow), tmp_path / "p.parquet")
     prepare(path, tmp_path / "s", changed(CONFIG, inspection={"allow_leaks": ("f1",)}))

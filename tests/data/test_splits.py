@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import data.splits
 from data.config import DataConfig, SplitConfig
 from data.errors import DataError
-from data.splits import MIN_TRAIN_DAYS, Fold, Splits, audit_splits, make_splits
-from tests.data.helpers import properties
+from data.splits import MIN_TRAIN_DAYS, Fold, Splits, audit_splits, make_splits, prove_purged
+
+REPEATABLE = settings(max_examples=80, deadline=None, derandomize=True, database=None)
+FEWER = settings(REPEATABLE, max_examples=30)
 
 
 @st.composite
 def configs(draw: st.DrawFn) -> DataConfig:
-    """Any horizons, delay, fold lengths, number of confirm folds and embargo."""
+    """Any horizons, delay, fold lengths, number of confirm folds, embargo, and an expanding or rolling window."""
     return DataConfig(
         horizons=tuple(sorted(draw(st.sets(st.integers(1, 25), min_size=1, max_size=4)))),
         delay=draw(st.integers(0, 3)),
@@ -25,6 +28,7 @@ def configs(draw: st.DrawFn) -> DataConfig:
             confirm_days=draw(st.integers(2, 40)),
             confirm_folds=draw(st.integers(1, 5)),
             embargo_days=draw(st.integers(0, 10)),
+            train_days=draw(st.none() | st.integers(MIN_TRAIN_DAYS, 120)),
         ),
     )
 
@@ -42,7 +46,7 @@ def label_windows_touch(learned: range, scored: range, config: DataConfig) -> bo
     return bool(((a + config.delay <= b + reach) & (b + config.delay <= a + reach)).any())
 
 
-@properties(80)
+@REPEATABLE
 @given(config=configs(), first_usable=st.integers(0, 150), spare=st.integers(0, 300))
 def test_no_training_label_shares_a_close_with_a_scored_one(config: DataConfig, first_usable: int, spare: int) -> None:
     splits = make_splits(shortest_history(config, first_usable) + spare, first_usable, config)
@@ -50,7 +54,7 @@ def test_no_training_label_shares_a_close_with_a_scored_one(config: DataConfig, 
         assert not label_windows_touch(fold.train, fold.score, config), fold
 
 
-@properties(80)
+@REPEATABLE
 @given(config=configs(), first_usable=st.integers(0, 150), spare=st.integers(0, 300))
 def test_no_two_folds_are_scored_on_the_same_closes(config: DataConfig, first_usable: int, spare: int) -> None:
     splits = make_splits(shortest_history(config, first_usable) + spare, first_usable, config)
@@ -59,7 +63,7 @@ def test_no_two_folds_are_scored_on_the_same_closes(config: DataConfig, first_us
         assert not label_windows_touch(before.score, after.score, config)
 
 
-@properties(80)
+@REPEATABLE
 @given(config=configs(), first_usable=st.integers(0, 150), spare=st.integers(0, 300))
 def test_every_day_of_every_fold_is_usable_and_labelled_before_the_store_ends(
     config: DataConfig, first_usable: int, spare: int
@@ -67,17 +71,17 @@ def test_every_day_of_every_fold_is_usable_and_labelled_before_the_store_ends(
     num_days = shortest_history(config, first_usable) + spare
     splits = make_splits(num_days, first_usable, config)
     for fold in splits.folds:
-        assert fold.train.start == first_usable
+        assert fold.train.start >= first_usable
         assert fold.score[-1] + config.delay + config.horizons[-1] < num_days
     assert splits.folds[-1].score[-1] + config.delay + config.horizons[-1] == num_days - 1
 
 
-@properties(40)
+@REPEATABLE
 @given(config=configs(), first_usable=st.integers(0, 150))
 def test_one_day_less_than_the_shortest_history_is_refused(config: DataConfig, first_usable: int) -> None:
     enough = shortest_history(config, first_usable)
     assert len(make_splits(enough, first_usable, config).search.train) == MIN_TRAIN_DAYS
-    with pytest.raises(DataError, match=f"leave {MIN_TRAIN_DAYS - 1} after"):
+    with pytest.raises(DataError, match=f"leave {MIN_TRAIN_DAYS - 1} after .* about 2 more"):
         make_splits(enough - 1, first_usable, config)
 
 
@@ -85,6 +89,31 @@ def test_one_day_less_than_the_shortest_history_is_refused(config: DataConfig, f
 def config() -> DataConfig:
     """Purge 6, folds of 30 and 2 x 20 days."""
     return DataConfig(horizons=(1, 5), splits=SplitConfig(search_days=30, confirm_days=20, confirm_folds=2))
+
+
+@REPEATABLE
+@given(config=configs(), first_usable=st.integers(0, 150), spare=st.integers(0, 300))
+def test_roles_come_in_calendar_order_with_purge_and_embargo_between(
+    config: DataConfig, first_usable: int, spare: int
+) -> None:
+    splits = make_splits(shortest_history(config, first_usable) + spare, first_usable, config)
+    assert len(splits.confirm) == config.splits.confirm_folds
+    for fold in splits.folds:
+        assert fold.score.start - fold.train.stop == config.purge
+    for before, after in zip(splits.folds, splits.folds[1:], strict=False):
+        assert after.score.start - before.score.stop == config.purge
+
+
+@REPEATABLE
+@given(config=configs(), first_usable=st.integers(0, 150), spare=st.integers(0, 300))
+def test_training_expands_or_rolls_over_the_days_before_the_purge(
+    config: DataConfig, first_usable: int, spare: int
+) -> None:
+    splits = make_splits(shortest_history(config, first_usable) + spare, first_usable, config)
+    for fold in splits.folds:
+        available = fold.score.start - config.purge - first_usable
+        longest = config.splits.train_days
+        assert len(fold.train) == (available if longest is None else min(available, longest))
 
 
 def test_folds_come_in_calendar_order_with_the_lengths_asked(config: DataConfig) -> None:
@@ -140,18 +169,28 @@ def test_the_audit_passes_what_make_splits_lays(config: DataConfig) -> None:
     assert all(len(fold.train) >= MIN_TRAIN_DAYS for fold in splits.folds)
 
 
-def test_no_folds_leave_make_splits_without_an_audit(config: DataConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    audited: list[Splits] = []
-    monkeypatch.setattr(data.splits, "audit_splits", lambda splits, _: audited.append(splits))
-    splits = make_splits(300, 25, config)
-    assert audited == [splits]
-
-
 @pytest.mark.parametrize("gap", range(5))
 def test_the_audit_refuses_training_labels_that_reach_the_scored_days(config: DataConfig, gap: int) -> None:
     splits = Splits((Fold("search", range(0, 100), range(100 + gap, 130)),))
     with pytest.raises(DataError, match=f"in fold search training day 99 is known at day 105, after {100 + gap}"):
         audit_splits(splits, config)
+
+
+def test_the_audit_admits_a_training_label_that_is_known_when_the_scored_days_begin(config: DataConfig) -> None:
+    audit_splits(Splits((Fold("search", range(0, 100), range(105, 130)),)), config)
+
+
+def test_the_audit_refuses_training_days_behind_the_scored_ones(config: DataConfig) -> None:
+    with pytest.raises(DataError, match="labels must end before the scored days begin"):
+        audit_splits(Splits((Fold("search", range(200, 300), range(100, 130)),)), config)
+
+
+def test_the_audit_refuses_an_overlap_in_any_fold(config: DataConfig) -> None:
+    folds = make_splits(300, 25, config).folds
+    for number, fold in enumerate(folds):
+        late = Fold(fold.name, range(fold.train.start, fold.score.start - 4), fold.score)
+        with pytest.raises(DataError, match=f"in fold {fold.name} training day"):
+            audit_splits(Splits((*folds[:number], late, *folds[number + 1 :])), config)
 
 
 def test_the_audit_refuses_folds_scored_on_the_same_closes(config: DataConfig) -> None:
@@ -164,3 +203,50 @@ def test_the_audit_refuses_folds_out_of_calendar_order(config: DataConfig) -> No
     folds = make_splits(300, 25, config).folds
     with pytest.raises(DataError, match="must not share labels"):
         audit_splits(Splits((folds[1], folds[0])), config)
+
+
+# --- what purgedcv says
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> tuple[Splits, DataConfig]:
+    """Hand-made folds in calendar order, with gaps on both sides of what the labels need."""
+    config = DataConfig(horizons=(draw(st.integers(1, 8)),), delay=draw(st.integers(0, 3)))
+    gaps = st.integers(max(0, config.reach - 4), config.reach + 4)
+    end = draw(st.integers(20, 60))
+    folds: list[Fold] = []
+    for number in range(draw(st.integers(1, 4))):
+        score = range(end, end + draw(st.integers(1, 20)))
+        stop = max(1, score.start - draw(gaps))
+        folds.append(Fold(f"fold-{number}", range(draw(st.integers(0, stop - 1)), stop), score))
+        end = score.stop + draw(gaps)
+    return Splits(tuple(folds)), config
+
+
+def is_refused(check: Callable[[Splits, DataConfig], None], splits: Splits, config: DataConfig) -> bool:
+    try:
+        check(splits, config)
+    except DataError:
+        return True
+    return False
+
+
+@REPEATABLE
+@given(layout=layouts())
+def test_purgedcv_and_the_audit_refuse_the_same_layouts(layout: tuple[Splits, DataConfig]) -> None:
+    assert is_refused(prove_purged, *layout) == is_refused(audit_splits, *layout)
+
+
+@FEWER
+@given(config=configs(), first_usable=st.integers(0, 150), spare=st.integers(0, 300))
+def test_purgedcv_removes_nothing_from_what_make_splits_lays(config: DataConfig, first_usable: int, spare: int) -> None:
+    prove_purged(make_splits(shortest_history(config, first_usable) + spare, first_usable, config), config)
+
+
+def test_purgedcv_refuses_overlaps_by_fold_and_count(config: DataConfig) -> None:
+    learned = Splits((Fold("search", range(0, 100), range(103, 130)),))
+    with pytest.raises(DataError, match="fold search may overlap a scored one, but purgedcv removes 2 days"):
+        prove_purged(learned, config)
+    scored = Splits((Fold("search", range(0, 80), range(90, 110)), Fold("confirm-1", range(0, 100), range(112, 130))))
+    with pytest.raises(DataError, match="fold confirm-1 and search may overlap a scored one, but purgedcv removes 3"):
+        prove_purged(scored, config)

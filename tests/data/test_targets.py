@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from data.config import LabelConfig
-from data.targets import day_targets
+from data.targets import day_targets, open_targets
 
 REPEATABLE = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 RAW = LabelConfig(centre="none", shape="raw")
@@ -113,7 +114,7 @@ def one_day(labels: list[float], sector: list[int] | None = None, volatility: fl
 @pytest.mark.parametrize("centre", ["none", "day", "sector"])
 @pytest.mark.parametrize("scaled", [False, True])
 @REPEATABLE
-@given(value=st.floats(-0.5, 0.5, width=32), count=st.integers(1, 60), volatility=st.floats(0.001, 0.5, width=32))
+@given(value=st.floats(-0.5, 0.5, width=32), count=st.integers(1, 60), volatility=st.floats(0.001, 0.5))
 def test_a_constant_day_has_no_zscore(centre: str, scaled: bool, value: float, count: int, volatility: float) -> None:
     config = LabelConfig.model_validate({"centre": centre, "shape": "zscore", "scale_by_volatility": scaled})
     assert np.isnan(day_targets(*one_day([value] * count, volatility=volatility), config)).all()
@@ -171,3 +172,16 @@ def test_stocks_of_no_known_sector_are_centred_among_themselves() -> None:
     days = one_day([0.1, 0.3, 0.5, 0.9], sector=[0, 0, 1, 1])
     y = day_targets(*days, LabelConfig(centre="sector", shape="raw"))[0, :, 0]
     np.testing.assert_allclose(y, [-0.1, 0.1, -0.2, 0.2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("config", EVERY[::5], ids=name_of)
+def test_the_targets_beside_a_store_are_those_of_its_days_and_computed_once(
+    tmp_path: Path, config: LabelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.targets.STRETCH_BYTES", 1000)
+    days = random_days(num_days=7)
+    first = open_targets(tmp_path, *days, config)
+    np.testing.assert_array_equal(first, day_targets(*days, config))
+    np.testing.assert_array_equal(open_targets(tmp_path, np.zeros_like(days[0]), *days[1:], config), first)
+    other = config.model_copy(update={"winsorise": 0.3})
+    np.testing.assert_array_equal(open_targets(tmp_path, *days, other), day_targets(*days, other))

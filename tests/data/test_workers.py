@@ -1,0 +1,110 @@
+"""Two spawned workers: each block exactly once, in order, the same as without them, and no hang."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+from itertools import chain
+
+import pytest
+import torch
+
+from data.batch import DayBlock
+from data.config import DataConfig
+from data.loader import FoldBlocks
+from data.store import MarketStore
+from data.workers import WorkerBlocks
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module")
+def blocks(small_store: MarketStore, small_config: DataConfig) -> FoldBlocks:
+    """The search fold in this process."""
+    return FoldBlocks(small_store, small_store.splits(small_config).search, small_config, block_days=4)
+
+
+@pytest.fixture(scope="module")
+def workers(small_store: MarketStore, small_config: DataConfig, blocks: FoldBlocks) -> WorkerBlocks:
+    """The same fold in two workers, which all tests but the last share."""
+    return WorkerBlocks(small_store.folder, blocks.fold, small_config, 4, num_workers=2)
+
+
+def epoch(blocks: FoldBlocks, number: int) -> list[range]:
+    return list(chain.from_iterable(blocks.steps(number, 7, 16, 120)))
+
+
+def pids() -> set[int | None]:
+    """Worker processes of this one that are alive."""
+    return {process.pid for process in multiprocessing.active_children()}
+
+
+def assert_same(block: DayBlock, expected: DayBlock) -> None:
+    assert block.days == expected.days
+    for name, value in vars(expected).items():
+        if isinstance(value, torch.Tensor):
+            torch.testing.assert_close(getattr(block, name), value, rtol=0, atol=0)
+
+
+def test_two_workers_make_each_block_once_in_order_epoch_after_epoch(blocks: FoldBlocks, workers: WorkerBlocks) -> None:
+    orders, seen = [epoch(blocks, number) for number in range(3)], []
+    for order in orders:
+        streamed = list(workers.stream(order))
+        assert [block.days for block in streamed] == order
+        for block in streamed:
+            assert_same(block, blocks.block(block.days))
+        seen.append(pids())
+    assert orders[0] != orders[1] != orders[2]
+    assert seen[0] == seen[1] == seen[2], "the workers stay alive"
+    assert len(seen[0]) >= 2
+
+
+def test_the_scored_days_come_from_workers_as_from_the_fold(blocks: FoldBlocks, workers: WorkerBlocks) -> None:
+    score = blocks.fold.score
+    order = [range(day, min(day + 4, score.stop)) for day in range(score.start, score.stop, 4)]
+    for block, expected in zip(workers.stream(order), blocks.scored(), strict=True):
+        assert_same(block, expected)
+
+
+def test_a_stream_of_fewer_blocks_than_workers_ends(blocks: FoldBlocks, workers: WorkerBlocks) -> None:
+    for order in (epoch(blocks, 0)[:1], [], epoch(blocks, 1)[:1]):
+        assert [block.days for block in workers.stream(order)] == order
+
+
+def test_an_epoch_that_is_left_early_does_not_show_in_the_next(blocks: FoldBlocks, workers: WorkerBlocks) -> None:
+    stream = workers.stream(epoch(blocks, 0))
+    for _ in range(3):
+        next(stream)
+    order = epoch(blocks, 1)
+    assert [block.days for block in workers.stream(order)] == order
+
+
+def test_what_crosses_to_a_worker_is_small_and_plain(
+    small_store: MarketStore, small_config: DataConfig, blocks: FoldBlocks
+) -> None:
+    workers = WorkerBlocks(small_store.folder, blocks.fold, small_config, 4, num_workers=1)
+    assert len(pickle.dumps(workers._loader.dataset)) < 10_000
+    assert workers._loader.multiprocessing_context.get_start_method() == "spawn"
+
+
+@pytest.mark.parametrize("num_workers", [0, -1])
+def test_no_worker_at_all_is_refused(
+    small_store: MarketStore, small_config: DataConfig, blocks: FoldBlocks, num_workers: int
+) -> None:
+    with pytest.raises(ValueError, match="num_workers must be at least 1"):
+        WorkerBlocks(small_store.folder, blocks.fold, small_config, 4, num_workers)
+
+
+def test_a_worker_that_dies_ends_the_stream_with_an_error(
+    small_store: MarketStore, small_config: DataConfig, blocks: FoldBlocks
+) -> None:
+    before = pids()
+    workers = WorkerBlocks(small_store.folder, blocks.fold, small_config, 4, num_workers=2)
+    stream = workers.stream(epoch(blocks, 0) * 20)
+    next(stream)
+    dying = sorted(pid for pid in pids() - before if pid is not None)
+    os.kill(dying[0], signal.SIGKILL)
+    with pytest.raises(RuntimeError, match="worker"):
+        list(stream)
