@@ -87,8 +87,8 @@ class KeyReader:
         for role, column in (("date", day), ("code", code)):
             if column.null_count:
                 raise DataError(
-                    f"{role} must never be null, but {self.path} has rows without one in {self.roles[role]}. Remove "
-                    f"them, or fill them in."
+                    f"{role} must never be null, but {self.roles[role]} of {self.path} is, in {column.null_count} rows "
+                    f"of the first batch that has any. Remove them, or fill them in."
                 )
         return day, code
 
@@ -113,30 +113,31 @@ class KeyReader:
         """date32 from dates, zoneless timestamps or ISO text; an integer could mean anything and is refused."""
         plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
         law = "dates must be Parquet dates, timestamps without a time zone or ISO days (2020-01-31)"
+        where = f"{self.roles['date']} of {self.path}"
         if pa.types.is_timestamp(plain.type) and plain.type.tz:
-            raise DataError(
-                f"{law}, but those of {self.path} are in zone {plain.type.tz}. Store the exchange's own day."
-            )
+            raise DataError(f"{law}, but {where} is in zone {plain.type.tz}. Store the exchange's own day.")
         is_text = pa.types.is_string(plain.type) or pa.types.is_large_string(plain.type)
         if not (is_text or pa.types.is_date(plain.type) or pa.types.is_timestamp(plain.type)):
-            raise DataError(
-                f"{law}, but {self.path} holds {plain.type}, such as {plain[0].as_py()!r}. Convert the column."
-            )
+            raise DataError(f"{law}, but {where} holds {plain.type}, such as {plain[0].as_py()!r}. Convert the column.")
         if pa.types.is_date32(plain.type):
             return plain
         try:
             return pc.cast(plain, pa.date32())
         except pa.ArrowInvalid as error:
-            wrong = next((v for v in pc.unique(plain).to_pylist() if v is not None and not _is_day(str(v))), plain[0])
-            raise DataError(f"{law}, but {self.path} holds {wrong!r}. Correct or remove such rows.") from error
+            wrong = [value for value in plain.to_pylist() if value is not None and not _is_day(str(value))]
+            example = repr(wrong[0]) if wrong else str(error)
+            raise DataError(
+                f"{law}, but {where} holds {len(wrong)} others in the first batch that has any, such as {example}. "
+                f"Correct or remove such rows."
+            ) from error
 
 
 def _is_day(text: str) -> bool:
+    """Whether Arrow would read it: YYYY-MM-DD and nothing else."""
     try:
-        dt.date.fromisoformat(text)
+        return dt.date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
-    return True
 
 
 def _note_first(seen: dict[str, np.datetime64], values: pa.Array, days: np.ndarray) -> None:

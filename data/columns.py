@@ -131,13 +131,21 @@ def _roles(source: Source, config: DataConfig) -> dict[str, str]:
 
 def _targets(names: list[str], roles: dict[str, str], config: DataConfig) -> dict[int, str]:
     """The user's own forward returns, where they are wanted and every horizon has one."""
-    found = dict(config.columns.targets) or {int(m[1]): name for name in names if (m := TARGET.match(name))}
+    found = dict(config.columns.targets)
+    for name in names if not found else ():
+        if match := TARGET.match(name):
+            found.setdefault(int(match[1]), name)
     if absent := [name for name in found.values() if name not in names]:
         raise DataError(f"a target must be a column of the panel, but {_list(absent)} is not; it has {_list(names)}.")
     missing = [h for h in config.horizons if h not in found]
     has_prices = config.labels.price in roles
     if config.labels.source == "prices" or (config.labels.source == "auto" and missing and has_prices):
         found = {}
+    elif missing and config.labels.source == "panel":
+        raise DataError(
+            f"labels.source panel needs a target column for every horizon of {config.horizons}, but there is none for "
+            f"{_list(missing)}; the panel has {_list(names)}. Name them in data.columns.targets, or change horizons."
+        )
     elif missing:
         raise DataError(
             f"labels need the column {config.labels.price}, or a target column for every horizon of {config.horizons}, "

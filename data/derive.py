@@ -145,6 +145,8 @@ def _write_labels(raw: Columnar, folder: Path, config: DataConfig, width: int, s
         rows = slice(max(0, start - 1), min(now.stop + config.reach, days))
         bars = {role: raw.bar(role, rows) for role in ("close", "volume", "high", "low") if raw.has(role)}
         target = labels.days(now.start, now.stop)
+        if own:
+            _mask_beyond(target, start, days, config)
         here = slice(now.start - rows.start, now.stop - rows.start)
         if own and "close" not in bars:
             continue
@@ -161,6 +163,13 @@ def _write_labels(raw: Columnar, folder: Path, config: DataConfig, width: int, s
         untradable += int((np.isfinite(bars["close"][here]) & ~tradable[here]).sum())
         raw.release()
     return untradable
+
+
+def _mask_beyond(target: np.ndarray, start: int, days: int, config: DataConfig) -> None:
+    """A target of the user's own that reaches past the store's last day would tell of the hold-out."""
+    for k, horizon in enumerate(config.horizons):
+        first = max(0, days - config.delay - horizon - start)
+        target[first:, :, k] = np.nan
 
 
 def first_known_day(folder: Path) -> int:

@@ -147,7 +147,7 @@ class Ingest:
                 f"prices, targets and features must be numbers, but {self.source.path} holds text in one of {told}: "
                 f"{error}. Store it as numbers, or exclude the column."
             ) from error
-        self._note_infinite(values, names, where)
+        self._note_infinite(values, names, where, batch)
         return values
 
     def _positions(self, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
@@ -182,14 +182,16 @@ class Ingest:
             self.faults.first_duplicate = self.faults.first_duplicate or self._name(day, stock, int(repeated.argmax()))
             self.faults.duplicates += int(repeated.sum())
 
-    def _note_infinite(self, values: np.ndarray, names: list[str], where: Where) -> None:
+    def _note_infinite(self, values: np.ndarray, names: list[str], where: Where, batch: pa.RecordBatch) -> None:
         infinite = np.isinf(values)
         if not infinite.any():
             return
         for number, name in enumerate(names):
             if rows := np.flatnonzero(infinite[:, number]).tolist():
                 self.faults.infinite[name] = self.faults.infinite.get(name, 0) + len(rows)
-                self.faults.first_infinite.setdefault(name, self._name(where[0], where[1], rows[0]))
+                stored = float(batch.column(name)[rows[0]].as_py())
+                beyond = f" = {stored:g}" if np.isfinite(stored) else ""  # a double that 32 bits cannot hold
+                self.faults.first_infinite.setdefault(name, self._name(where[0], where[1], rows[0]) + beyond)
 
     def _name(self, day: np.ndarray, stock: np.ndarray, row: int) -> str:
         return f"{self.axes.all_dates[day[row]]} {self.axes.all_codes[stock[row]]}"

@@ -23,7 +23,8 @@ from data.features import FEATURES
 from data.findings import Finding, refuse_errors
 from data.graph import carry_graphs
 from data.ingest import Files, Ingest, Pass, RowFaults
-from data.inspection import Panel, inspect_panel
+from data.inspection import inspect_panel
+from data.inspection.panel import Panel
 from data.keys import key_columns, panel_key, settings_key, store_key
 from data.migrations import SCHEMA_VERSION
 from data.progress import Progress, Silent

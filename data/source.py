@@ -23,6 +23,7 @@ from data.errors import DataError
 
 SUFFIXES = (".parquet", ".parq", ".pq")
 FILE_NAME = "<file name>"
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 DAMAGED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OSError)
 READ_BUFFER = 1 << 20  # bytes of a column chunk that are held at once, so that a huge row group streams too
 
@@ -42,7 +43,7 @@ class Source:
     path: Path
     files: tuple[Path, ...]
     metadata: tuple[pq.FileMetaData, ...]
-    partitions: tuple[dict[str, str], ...]  # per file, the key=value parts of its path
+    partitions: tuple[dict[str, str | None], ...]  # per file, the key=value parts of its path
 
     @classmethod
     def open(cls, path: Path) -> Source:
@@ -61,7 +62,8 @@ class Source:
         columns: dict[str, pa.DataType] = {}
         for metadata in self.metadata:
             for field in metadata.schema.to_arrow_schema():
-                columns.setdefault(field.name, field.type)
+                if pa.types.is_null(columns.get(field.name, pa.null())):  # a file whose column is empty knows no type
+                    columns[field.name] = field.type
         for key in self.partition_keys:
             columns.setdefault(key, pa.string())
         if len(self.files) > 1:
@@ -147,7 +149,7 @@ class Source:
             if name in self.stored[file]:
                 arrays.append(batch.column(name))
             elif name in partition:
-                arrays.append(pa.array([partition[name]]).dictionary_encode().take(_zeros(batch.num_rows)))
+                arrays.append(pa.array([partition[name]], pa.string()).dictionary_encode().take(_zeros(batch.num_rows)))
             else:
                 arrays.append(pa.nulls(batch.num_rows, self.schema[name]))
         return pa.RecordBatch.from_arrays(arrays, names=columns)
@@ -166,17 +168,16 @@ class Source:
 
     def _hash_file(self, file: int, rows: list[int], columns: list[str], table: np.ndarray) -> None:
         place = {name: column for column, name in enumerate(columns)}
+        fields = _leaf_fields(self.metadata[file].schema.to_arrow_schema())
         with self.files[file].open("rb") as stream:
             for row in rows:
                 metadata = self.metadata[file].row_group(self.row_groups[row].number)
-                for number in range(metadata.num_columns):
-                    chunk = metadata.column(number)
-                    column = place.get(chunk.path_in_schema.split(".")[0])
-                    if column is not None:
-                        table[row, column] ^= _hash_chunk(stream, chunk)
+                for number, name in enumerate(fields):
+                    if name in place:
+                        table[row, place[name]] ^= _hash_chunk(stream, metadata.column(number))
         for name, text in (self.partitions[file] | {FILE_NAME: self.files[file].stem}).items():
             if name in place and name not in self.stored[file]:
-                table[rows, place[name]] = np.uint64(xxhash.xxh3_64_intdigest(text.encode()))
+                table[rows, place[name]] = np.uint64(xxhash.xxh3_64_intdigest((text or HIVE_NULL).encode()))
 
 
 def _find(path: Path) -> tuple[Path, ...]:
@@ -188,7 +189,9 @@ def _find(path: Path) -> tuple[Path, ...]:
     files = sorted(
         file
         for file in path.rglob("*")
-        if file.suffix in SUFFIXES and not any(part.startswith(hidden) for part in file.relative_to(path).parts)
+        if file.suffix in SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(hidden) for part in file.relative_to(path).parts)
     )
     if not files:
         raise DataError(
@@ -209,9 +212,9 @@ def _footer(file: Path) -> pq.FileMetaData:
     return metadata
 
 
-def _partition(file: Path, root: Path) -> dict[str, str]:
+def _partition(file: Path, root: Path) -> dict[str, str | None]:
     parts = [part.split("=", 1) for part in file.relative_to(root).parts[:-1] if "=" in part]
-    return {key: unquote(value) for key, value in parts}
+    return {key: None if value == HIVE_NULL else unquote(value) for key, value in parts}
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -220,6 +223,17 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _zeros(count: int) -> pa.Array:
     return pa.array(np.zeros(count, np.int32))
+
+
+def _leaf_fields(schema: pa.Schema) -> list[str]:
+    """The column that each of a file's column chunks belongs to; a nested column has several."""
+    return [field.name for field in schema for _ in range(_num_leaves(field.type))]
+
+
+def _num_leaves(kind: pa.DataType) -> int:
+    if pa.types.is_dictionary(kind) or kind.num_fields == 0:
+        return 1
+    return sum(_num_leaves(kind.field(number).type) for number in range(kind.num_fields))
 
 
 def _hash_chunk(stream: BinaryIO, chunk: pq.ColumnChunkMetaData) -> np.uint64:

@@ -86,7 +86,7 @@ def test_order_files_and_row_groups_do_not_matter(tmp_path: Path) -> None:
 
 
 def test_a_time_of_day_does_not_matter(tmp_path: Path) -> None:
-    times = [(dt.datetime(2018, 1, day, hour), "7203", "s") for day, hour in ((1, 0), (2, 15), (3, 23))]
+    times: list[Row] = [(dt.datetime(2018, 1, day, hour), "7203", "s") for day, hour in ((1, 0), (2, 15), (3, 23))]
     assert strings(axes(panel(tmp_path, times)).dates) == DAYS[:3]
 
 
@@ -103,7 +103,7 @@ def test_codes_become_text(tmp_path: Path, codes: list[object]) -> None:
 
 
 def test_an_unknown_label_is_no_value_of_the_vocabulary(tmp_path: Path) -> None:
-    rows = [(DAYS[0], "7203", None), (DAYS[0], "1301", ""), (DAYS[0], "130A", "a")]
+    rows: list[Row] = [(DAYS[0], "7203", None), (DAYS[0], "1301", ""), (DAYS[0], "130A", "a")]
     assert axes(panel(tmp_path, rows, types=(None, None, pa.string()))).labels == {"sector": ("a",)}
 
 
@@ -131,6 +131,12 @@ def test_the_hold_outs_days_stocks_and_labels_are_cut_off(tmp_path: Path, splits
 
 def test_a_label_that_first_occurs_in_the_hold_out_is_cut_off(tmp_path: Path) -> None:
     assert axes(panel(tmp_path, LISTING), splits={"holdout_days": 3}).labels == {"sector": ("a",)}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_occurs_before_and_within_the_hold_out_stays(tmp_path: Path, order: int) -> None:
+    found = axes(panel(tmp_path, *[on_days(DAYS[:5]), on_days(DAYS[7:])][::order]), splits={"holdout_days": 3})
+    assert (found.codes.tolist(), found.labels) == (["7203"], {"sector": ("s",)})
 
 
 def test_a_pinned_day_that_is_no_trading_day_is_the_next_one(tmp_path: Path) -> None:

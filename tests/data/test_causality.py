@@ -78,7 +78,7 @@ def prices() -> pd.DataFrame:
     opened = close * np.exp(rng.normal(0, 0.01, len(frame)))
     high = np.maximum(opened, close) * np.exp(rng.exponential(0.005, len(frame)))
     low = np.minimum(opened, close) * np.exp(-rng.exponential(0.005, len(frame)))
-    locked = rng.random(len(frame)) < 0.01
+    locked = rng.random(len(frame)) < 0.08
     volume = np.exp(rng.normal(10, 1, len(frame))).round() * (rng.random(len(frame)) > 0.02)
     return frame.assign(
         open=opened, high=np.where(locked, close, high), low=np.where(locked, close, low), close=close, volume=volume
@@ -148,8 +148,8 @@ def by_day(frame: pd.DataFrame, folder: Path) -> Path:
     return folder / "panel.parquet"
 
 
-def store_of(frame: pd.DataFrame, kind: str, folder: Path, memory_mib: int = 1024) -> MarketStore:
-    return prepare(written(frame, folder / "panel"), folder / "prepared", KINDS[kind].config, memory_mib=memory_mib)
+def store_of(frame: pd.DataFrame, kind: str, folder: Path) -> MarketStore:
+    return prepare(written(frame, folder / "panel"), folder / "prepared", KINDS[kind].config)
 
 
 @pytest.fixture(scope="module")
@@ -283,12 +283,15 @@ def test_days_appended_to_a_prepared_panel_give_the_store_of_the_whole(
 
 
 @every_kind
-def test_the_memory_that_a_preparation_may_use_changes_no_bit(
-    kind: str, wholes: dict[str, MarketStore], tmp_path: Path
-) -> None:
-    small = store_of(KINDS[kind].table(), kind, tmp_path, memory_mib=1)
-    np.testing.assert_array_equal(small.labels, wholes[kind].labels)
-    assert_same_past(wholes[kind], small, NUM_DAYS - 1, KINDS[kind].config)
+@pytest.mark.parametrize("delay", [0, 1])
+def test_the_memory_that_a_preparation_may_use_changes_no_bit(kind: str, delay: int, tmp_path: Path) -> None:
+    config = KINDS[kind].config.model_copy(update={"delay": delay})
+    panel = written(KINDS[kind].table(), tmp_path)
+    large = prepare(panel, tmp_path / "large", config)
+    small = prepare(panel, tmp_path / "small", config, memory_mib=1)
+    np.testing.assert_array_equal(small.labels, large.labels)
+    assert small.meta.num_untradable == large.meta.num_untradable
+    assert_same_past(large, small, NUM_DAYS - 1, config)
 
 
 @REPEATABLE

@@ -134,7 +134,7 @@ def test_keys_of_the_path_are_roles_and_no_features(tmp_path: Path) -> None:
     pq.write_table(table(["date", *OHLCV, *OWN]), folder / "part.parquet")
     columns = settle_columns(Source.open(tmp_path), DataConfig())
     assert columns.roles["code"] == "code"
-    assert columns.own == OWN
+    assert (columns.own, columns.unused) == (OWN, {})
 
 
 # --- targets

@@ -139,7 +139,9 @@ def test_a_matrix_has_nan_for_null_and_the_numbers_of_any_type() -> None:
 
 def test_a_matrix_of_more_rows_than_a_tile_keeps_every_row() -> None:
     values = np.arange(2 * TILE + 5, dtype=np.float64)
-    np.testing.assert_array_equal(matrix([pa.array(values), pa.array(-values)], np.float64), np.stack([values, -values], 1))
+    np.testing.assert_array_equal(
+        matrix([pa.array(values), pa.array(-values)], np.float64), np.stack([values, -values], 1)
+    )
 
 
 def test_no_columns_make_an_empty_matrix() -> None:

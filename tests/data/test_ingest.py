@@ -1,4 +1,4 @@
-"""Ingest: every stored value reaches its cell, from any layout and type, and faulty rows are counted with an example."""
+"""Ingest: every stored value reaches its cell, from any layout and type; faulty rows are counted, with an example."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def key(day: int, stock: int) -> str:
 
 
 def date(day: int) -> str:
-    return str(np.busday_offset("2018-01-01", day))
+    return str(np.busday_offset(np.datetime64("2018-01-01"), day))
 
 
 def standing_still(table: pa.Table, day: int, num_days: int, stock: int) -> pa.Table:
@@ -138,7 +138,7 @@ class Case(NamedTuple):
     severity: Literal["error", "doubt"]
     check: str
     column: str
-    count: int
+    number: int
     example: str
     way_out: str  # part of it
     panel: Callable[[], pa.Table]
@@ -351,6 +351,12 @@ def test_random_gaps_are_no_finding(tmp_path: Path) -> None:
     assert inspected(with_values(own(), "f3", gaps, np.nan), tmp_path).findings == []
 
 
+@pytest.mark.parametrize("rows", [[0], [700], [DAYS * N - 1], slice(60 * N, None)])
+def test_one_other_value_makes_a_column_vary(tmp_path: Path, rows: slice | list[int]) -> None:
+    table = with_values(with_values(own(), "f3", slice(None), 0.25), "f3", rows, 0.5)
+    assert inspected(table, tmp_path).findings == []
+
+
 def test_a_close_that_stands_still_for_less_is_no_finding(tmp_path: Path) -> None:
     assert inspected(standing_still(raw(), 30, 20, 1), tmp_path).findings == []
 
@@ -380,7 +386,7 @@ def test_duplicates_within_the_hold_out_refuse(tmp_path: Path) -> None:
 
 def test_infinite_values_within_the_hold_out_refuse(tmp_path: Path) -> None:
     table = with_values(own(), "f3", [115 * N], np.inf)
-    with pytest.raises(DataError, match=rf"finite or missing, but f3 has 1; first: {key(115, 0)}"):
+    with pytest.raises(DataError, match=rf"finite, fit 32 bits, or be missing, but f3 has 1; first: {key(115, 0)}"):
         prepare(write(table, tmp_path / "panel.parquet"), tmp_path / "prepared", HELD_OUT)
 
 
@@ -403,6 +409,13 @@ def test_duplicates_within_and_across_batches_are_found(tmp_path: Path, rows: in
     assert (found.count, found.example) == (6, key(8, 4))
 
 
+@pytest.mark.parametrize("rows", [50, 10_000])
+def test_infinite_values_are_counted_across_batches(tmp_path: Path, rows: int) -> None:
+    path = write(with_values(own(), "f3", [601, 640, 1300], np.inf), tmp_path / "panel.parquet", row_group_size=rows)
+    found = only(inspect(path, CONFIG).findings)
+    assert (found.count, found.example) == (3, key(50, 1))
+
+
 def test_equal_days_in_other_types_are_duplicates(tmp_path: Path) -> None:
     write(raw(), tmp_path / "panel" / "a.parquet")
     again = raw().slice(600, 2)
@@ -416,12 +429,12 @@ def test_a_finding_does_not_depend_on_how_many_days_are_read_at_once(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = inspected(case.panel(), tmp_path).findings
-    monkeypatch.setattr(checks, "STRETCH_BYTES", 1)
+    monkeypatch.setattr(checks.panel, "STRETCH_BYTES", 1)
     assert inspect(tmp_path / "panel.parquet", CONFIG).findings == whole
 
 
 def test_errors_come_before_doubts(tmp_path: Path) -> None:
-    table = with_values(with_values(own(), "f3", slice(None), 1.0), "f5", [600], np.inf)
+    table = with_values(with_values(own(), "f3", slice(None), 1.0), "f5", slice(None), np.nan)
     findings = inspected(table.drop(["sector", "industry"]), tmp_path).findings
     assert [finding.severity for finding in findings] == ["error", "doubt", "doubt"]
 
@@ -431,7 +444,7 @@ def test_a_refusal_says_every_error(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         prepare(write(table, tmp_path / "panel.parquet"), tmp_path / "prepared", CONFIG)
     assert [line.split(";")[0] for line in str(caught.value).splitlines()] == [
-        "values must be finite or missing, but f5 has 1",
+        "values must be finite, fit 32 bits, or be missing, but f5 has 1",
         "a feature must hold values (periods counted), but f3 has 20",
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -184,12 +185,20 @@ def test_a_value_that_moves_to_another_row_group_changes_the_key(frame: pd.DataF
     assert key_of(tmp_path / "a.parquet") != key_of(tmp_path / "b.parquet")
 
 
-def test_the_same_bytes_read_as_another_type_change_the_key(frame: pd.DataFrame, tmp_path: Path) -> None:
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    for kind in ("int32", "uint32"):
-        values = np.arange(-100, len(frame) - 100, dtype=np.int32).view(kind)
-        pq.write_table(table.append_column("f2", pa.array(values)), tmp_path / f"{kind}.parquet")
-    assert key_of(tmp_path / "int32.parquet") != key_of(tmp_path / "uint32.parquet")
+@pytest.mark.parametrize("kinds", [("int32", "uint32"), (pa.decimal128(9, 2), pa.decimal128(9, 3))])
+def test_the_same_bytes_read_as_another_type_change_the_key(
+    frame: pd.DataFrame, tmp_path: Path, kinds: tuple[Any, Any]
+) -> None:
+    table, keys = pa.Table.from_pandas(frame, preserve_index=False), []
+    for number, kind in enumerate(kinds):
+        whole = np.arange(-100, len(frame) - 100, dtype=np.int32)
+        if isinstance(kind, str):
+            values = pa.array(whole.view(kind))
+        else:
+            values = pa.array([Decimal(int(value)).scaleb(-kind.scale) for value in whole], kind)
+        pq.write_table(table.append_column("f2", values), tmp_path / f"{number}.parquet")
+        keys.append(key_of(tmp_path / f"{number}.parquet"))
+    assert keys[0] != keys[1]
 
 
 def test_a_hive_folders_name_is_part_of_the_key(frame: pd.DataFrame, tmp_path: Path) -> None:

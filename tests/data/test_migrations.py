@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 from threading import Event, Thread
@@ -13,7 +14,6 @@ import pytest
 from data.errors import DataError
 from data.migrations import SCHEMA_VERSION, STEPS, Step, migrate
 from data.store import MarketStore
-from tests.data.helpers import copied_store
 
 NEXT, AFTER = SCHEMA_VERSION + 1, SCHEMA_VERSION + 2
 
@@ -21,7 +21,7 @@ NEXT, AFTER = SCHEMA_VERSION + 1, SCHEMA_VERSION + 2
 @pytest.fixture
 def folder(small_store: MarketStore, tmp_path: Path) -> Path:
     """A private copy of the small store."""
-    return copied_store(small_store, tmp_path / "store").folder
+    return Path(shutil.copytree(small_store.folder, tmp_path / "store"))
 
 
 def version_of(folder: Path) -> int:
@@ -43,8 +43,23 @@ def note(line: str) -> Step:
     return step
 
 
-def test_every_shipped_version_has_a_way_up() -> None:
-    assert set(STEPS) == set(range(1, SCHEMA_VERSION))
+def set_version(folder: Path, version: int) -> None:
+    meta = json.loads((folder / "meta.json").read_text()) | {"schema_version": version}
+    (folder / "meta.json").write_text(json.dumps(meta))
+
+
+def test_shipped_steps_lead_up_to_this_version_without_a_gap() -> None:
+    assert sorted(STEPS) == list(range(SCHEMA_VERSION - len(STEPS), SCHEMA_VERSION))
+
+
+def test_a_store_of_version_1_must_be_prepared_again(folder: Path) -> None:
+    """It lacks arrays that only the panel has."""
+    assert SCHEMA_VERSION == 2
+    set_version(folder, 1)
+    before = contents(folder)
+    with pytest.raises(DataError, match=f"no migration leads from version 1; remove {folder} to prepare it again"):
+        migrate(folder)
+    assert contents(folder) == before
 
 
 def test_a_store_that_is_up_to_date_is_not_touched(folder: Path) -> None:
@@ -130,7 +145,7 @@ def test_what_a_killed_migration_left_does_not_block_the_next(folder: Path) -> N
     migrate(folder, {SCHEMA_VERSION: note("one")}, target=NEXT)
     retired = folder.with_name(f".{folder.name}.retired")
     retired.mkdir()
-    (retired / "observed.npy").write_bytes(b"left")
+    (retired / "present.npy").write_bytes(b"left")
     migrate(folder, {NEXT: note(" two")}, target=AFTER)
     assert (folder / "diary.txt").read_text() == "one two"
 

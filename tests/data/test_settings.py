@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from data.config import DataConfig, SplitConfig
+from data.config import DataConfig, NoGraphConfig, SplitConfig
 from data.errors import DataError
 from data.settings import read_data_config, suited
 from data.synthetic import SyntheticConfig, generate
@@ -140,7 +140,7 @@ def test_the_hold_out_counts_as_history_that_is_missing(tmp_path: Path) -> None:
 
 def test_enough_days_are_enough(tmp_path: Path) -> None:
     splits = SplitConfig(search_days=6, confirm_days=4, confirm_folds=1, holdout_days=3)
-    config = DataConfig(horizons=(1,), window=5, splits=splits, graph={"kind": "none"})  # type: ignore[arg-type]
+    config = DataConfig(horizons=(1,), window=5, splits=splits, graph=NoGraphConfig())
     enough = 4 + 40 + 2 + 6 + 2 + 4 + 2 + 3
     assert suited(config, panel(tmp_path, enough)) is config
     with pytest.raises(DataError, match="Bring about 2 more"):

@@ -202,11 +202,13 @@ def test_the_users_schema_becomes_a_store_of_its_values(tmp_path: Path) -> None:
     store = prepare(write(users, tmp_path / "panel.parquet"), tmp_path / "prepared", CONFIG)
     assert store.meta.features == ["returns_1d", *map("f{}".format, range(8)), "is_margin", "lots"]
     shape = (NUM_DAYS, 12)
-    for name, expected in {**values, "is_margin": flag, "lots": cents / 100}.items():
+    for name, expected in {**values, "is_margin": flag.astype(float), "lots": cents / 100}.items():
         if name in store.meta.features:
             found = store.features[..., store.meta.features.index(name)]
             np.testing.assert_allclose(found, expected.reshape(shape)[: store.num_days], rtol=1e-6, err_msg=name)
     labels = np.stack([values["target_1d"].reshape(shape), values["target_5d"].reshape(shape)], axis=2)
+    for k, horizon in enumerate((1, 5)):
+        labels[store.num_days - 1 - horizon :, :, k] = np.nan  # they would tell of the hold-out
     np.testing.assert_allclose(store.labels, labels[: store.num_days], rtol=1e-6)
 
 

@@ -1,0 +1,36 @@
+"""What is wrong, or looks wrong, with a panel, found on its dense arrays before anything trains on them.
+
+Errors refuse: keys, values and columns that no training should see. Doubts warn: what may be real. Every check reads
+a stretch of days at a time, so that memory does not grow with the panel. A new check is a function and a line in
+`CHECKS`.
+"""
+
+from __future__ import annotations
+
+from data.findings import Finding
+from data.inspection.columns import empty_columns
+from data.inspection.leaks import leaks
+from data.inspection.panel import Check, Panel
+from data.inspection.prices import absurd_returns, impossible_prices, stale_prices
+from data.inspection.rows import duplicate_keys, infinite_values
+from data.inspection.universe import few_stocks, missing_lags, survivorship, unknown_sectors
+
+CHECKS: tuple[Check, ...] = (
+    duplicate_keys,
+    infinite_values,
+    impossible_prices,
+    absurd_returns,
+    stale_prices,
+    empty_columns,
+    leaks,
+    few_stocks,
+    survivorship,
+    missing_lags,
+    unknown_sectors,
+)
+
+
+def inspect_panel(panel: Panel) -> list[Finding]:
+    """All findings, errors first."""
+    found = [finding for check in CHECKS for finding in check(panel)]
+    return sorted(found, key=lambda finding: finding.severity != "error")

@@ -1,0 +1,129 @@
+"""Prices that cannot be, returns beyond belief, and closes that stand still."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data.findings import Finding, doubt, error
+from data.inspection.panel import Cells, Panel
+
+DOUBTFUL_FACTOR = 2.0  # one-day change of a close that is doubted
+STALE_DAYS = 20  # unchanged closes in a row
+
+
+def impossible_prices(panel: Panel) -> list[Finding]:
+    """Prices of zero or less, negative volume, all null, all zero, high below low."""
+    found = []
+    for role, values in panel.bars.items():
+        if role == "returns":
+            continue
+        column = panel.columns.roles[role]
+        nothing = (lambda x: x < 0) if role in ("volume", "turnover") else (lambda x: x <= 0)
+        known, largest, bad = 0, -np.inf, Cells()
+        for rows in panel.stretches():
+            part = np.asarray(values[rows])
+            finite = np.isfinite(part)
+            known += int(finite.sum())
+            largest = max(largest, float(part[finite].max(initial=-np.inf)))
+            bad.add(panel, nothing(part), part, rows)
+        if known == 0:
+            found.append(error("all null", column, panel.present.sum(), "", "a column must hold values", "Fill it in."))
+        elif role == "volume" and largest == 0:
+            law = "volume must be positive somewhere"
+            found.append(error("all zero", column, known, "", law, "Fill it in, or leave the column out."))
+        if bad.count:
+            law = f"{role} must be {'zero or more' if role in ('volume', 'turnover') else 'positive'}"
+            found.append(
+                error("impossible price", column, bad.count, bad.first, law, "Write null for what is missing.")
+            )
+    return found + _crossed_prices(panel)
+
+
+def _crossed_prices(panel: Panel) -> list[Finding]:
+    if "high" not in panel.bars or "low" not in panel.bars:
+        return []
+    bad, known = Cells(), 0
+    for rows in panel.stretches():
+        high, low = np.asarray(panel.bars["high"][rows]), np.asarray(panel.bars["low"][rows])
+        known += int(np.isfinite(high).sum())
+        bad.add(panel, high < low * (1 - 1e-5), high, rows)
+    if not bad.count:
+        return []
+    make = error if bad.count > 0.01 * known else doubt
+    law, way = "high must not be below low", "Correct the rows, or map the columns the right way round."
+    return [make("high below low", panel.columns.roles["high"], bad.count, bad.first, law, way)]
+
+
+def absurd_returns(panel: Panel) -> list[Finding]:
+    """Closes that rise or fall beyond belief from one row of a stock to the next; without closes, its returns."""
+    role = next((role for role in ("close", "returns") if role in panel.bars), None)
+    if role is None:
+        return []
+    factors: _Changes | _Returns = _Changes(panel) if role == "close" else _Returns(panel)
+    column = panel.columns.roles[role]
+    limits, absurd, large = panel.config.inspection, Cells(), Cells()
+    for rows in panel.stretches():
+        factor = factors.of(rows)
+        beyond = (factor >= limits.max_factor) | (factor <= 1 / limits.max_fall)
+        absurd.add(panel, beyond, factor, rows)
+        large.add(panel, ~beyond & ((factor >= DOUBTFUL_FACTOR) | (factor <= 1 / DOUBTFUL_FACTOR)), factor, rows)
+    found = []
+    if absurd.count:
+        law = f"a close must not rise {limits.max_factor:g}-fold or fall to 1/{limits.max_fall:g} between two rows"
+        way = "Adjust for splits or correct the rows; where it is real, raise inspection.max_factor or max_fall."
+        found.append(error("absurd return", column, absurd.count, absurd.first, law, way))
+    if large.count:
+        law, way = "a close seldom doubles or halves in a day", "Look whether these are splits that were not adjusted."
+        found.append(doubt("large return", column, large.count, large.first, law, way))
+    return found
+
+
+class _Changes:
+    """Factors from one row of a stock to its next, across stretches."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.close = panel.bars["close"]
+        self.last = np.full(panel.present.shape[1], np.nan)
+
+    def of(self, rows: slice) -> np.ndarray:
+        close = np.asarray(self.close[rows])
+        factor = np.full(close.shape, np.nan)
+        for row in range(len(close)):
+            known = np.isfinite(close[row])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                factor[row, known] = close[row, known] / self.last[known]
+            self.last = np.where(known, close[row], self.last)
+        return factor
+
+
+class _Returns:
+    """The same from the panel's own one-day returns."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.returns = panel.bars["returns"]
+
+    def of(self, rows: slice) -> np.ndarray:
+        return 1 + np.asarray(self.returns[rows])
+
+
+def stale_prices(panel: Panel) -> list[Finding]:
+    """Closes that stand still for weeks: a halted, dead or filled-forward stock."""
+    role = next((role for role in ("close", "returns") if role in panel.bars), None)
+    if role is None:
+        return []
+    last = np.full(panel.present.shape[1], 0.0 if role == "returns" else np.nan)
+    run = np.zeros(panel.present.shape[1], np.int64)
+    first: dict[int, str] = {}
+    for rows in panel.stretches():
+        for offset, value in enumerate(np.asarray(panel.bars[role][rows])):
+            known = np.isfinite(value)
+            run = np.where(known, np.where(value == last, run + 1, 0), run)
+            if role == "close":
+                last = np.where(known, value, last)
+            for stock in np.flatnonzero(run == STALE_DAYS):
+                first.setdefault(int(stock), panel.name(rows.start + offset, int(stock)))
+    if not first:
+        return []
+    law = f"a close seldom stands still for {STALE_DAYS} rows (stocks counted)"
+    way = "Remove rows that were filled forward, or set universe.min_turnover."
+    return [doubt("stale prices", panel.columns.roles[role], len(first), min(first.values()), law, way)]
