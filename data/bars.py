@@ -43,11 +43,11 @@ class Bars:
 
     @cached_property
     def log_volume(self) -> np.ndarray:
-        return log(self.volume + 1)
+        return log(self.volume)
 
     @cached_property
     def log_turnover(self) -> np.ndarray:
-        return log(self.turnover + 1)
+        return log(self.turnover)
 
 
 Feature = Callable[[Bars], np.ndarray]

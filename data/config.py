@@ -107,7 +107,7 @@ class SectorGraphConfig(Frozen):
     """Static edges within a sector, up to `k` neighbours per stock; attributes as those of a correlation graph."""
 
     kind: Literal["sector"] = "sector"
-    k: int = Field(20, ge=1, description="neighbours per stock, nearest in code order within the sector")
+    k: int = Field(20, ge=2, description="neighbours per stock, nearest in code order within the sector")
     refresh_days: int = Field(20, ge=1, description="days between rebuilds, for listings and sector changes")
     shuffled: bool = Field(False, description="placebo: edges permuted within the date, degrees kept")
 

@@ -14,7 +14,7 @@ from data.config import DataConfig
 from data.dense import DenseFile, release
 from data.errors import DataError
 from data.features import REACH, compute_features
-from data.labels import forward_returns, tradable_entries
+from data.labels import RECENT_DAYS, forward_returns, tradable_entries
 from data.market import MarketSketch, merge, sketch
 from data.rolling import shift, window_deviation
 from data.universe import eligible
@@ -142,7 +142,7 @@ def _write_labels(raw: Columnar, folder: Path, config: DataConfig, width: int, s
     untradable = 0
     for start in range(0, days, width):
         now = slice(start, min(start + width, days))
-        rows = slice(max(0, start - 1), min(now.stop + config.reach, days))
+        rows = slice(max(0, start - RECENT_DAYS), min(now.stop + config.reach, days))
         bars = {role: raw.bar(role, rows) for role in ("close", "volume", "high", "low") if raw.has(role)}
         target = labels.days(now.start, now.stop)
         if own:
@@ -151,16 +151,14 @@ def _write_labels(raw: Columnar, folder: Path, config: DataConfig, width: int, s
         if own and "close" not in bars:
             continue
         tradable = tradable_entries(bars)
+        untradable += int((np.isfinite(bars["close"][here]) & ~tradable[here]).sum())
         if own:
             enter = slice(here.start + config.delay, here.stop + config.delay)
             blocked = np.isfinite(bars["close"][enter]) & ~tradable[enter]
-            part = target[: len(blocked)]
-            untradable += int((np.isfinite(part).any(axis=2) & blocked).sum())
-            part[blocked] = np.nan
-            continue
-        price = raw.bar(config.labels.price, rows)
-        target[:] = forward_returns(price, price, bars["close"], tradable, config.horizons, config.delay)[here]
-        untradable += int((np.isfinite(bars["close"][here]) & ~tradable[here]).sum())
+            target[: len(blocked)][blocked] = np.nan
+        else:
+            price, at_open = raw.bar(config.labels.price, rows), config.labels.price == "open"
+            target[:] = forward_returns(price, bars["close"], tradable, config.horizons, config.delay, at_open)[here]
         raw.release()
     return untradable
 

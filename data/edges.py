@@ -11,6 +11,7 @@ from data.config import CorrelationGraphConfig, SectorGraphConfig
 
 MIN_COVERAGE = 0.8  # share of the window a stock must have been observed to get edges
 BLOCK = 128  # rows of the correlation matrix that exist at once
+NO_VARIATION = 1e-5  # deviation relative to the size of the values below which it is rounding
 PIECE = 1024  # edges whose lead-lag correlations are summed at once, so that their rows stay in the cache
 
 
@@ -64,7 +65,7 @@ def sector_edges(
     pairs = []
     for sector in np.unique(sector_N[nodes]):
         ring = np.flatnonzero(sector_N[nodes] == sector)
-        for step in range(1, max(1, config.k // 2) + 1):
+        for step in range(1, config.k // 2 + 1):
             if 2 * step <= len(ring):
                 other = np.roll(ring, -step)
                 pairs.append(np.stack([np.minimum(ring, other), np.maximum(ring, other)]))
@@ -81,17 +82,38 @@ def shuffled(edges: Edges, seed: int) -> Edges:
     half = edges.count // 2  # the first half holds each pair once, the second its reverse
     source, target = edges.index[0, :half].astype(np.int64), edges.index[1, :half].astype(np.int64)
     rng = np.random.default_rng([seed, 0x5F0E])
-    target = target[rng.permutation(half)]
-    for _ in range(1000):
+    new = _permuted(source, target, rng)
+    if new is None:  # a small or dense graph, where few permutations are graphs
+        source, new = _swapped(source, target, rng)
+    index = np.stack([np.concatenate([source, new]), np.concatenate([new, source])])
+    return Edges(index.astype(np.int32), edges.attr)
+
+
+def _permuted(source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """The targets permuted among the edges, loops and repeated pairs mended by further swaps; None if some stay."""
+    target = target[rng.permutation(len(target))]
+    for _ in range(50):
         bad = np.flatnonzero(_is_no_edge(source, target))
         if not len(bad):
-            break
-        for edge, other in zip(bad, rng.integers(0, half, len(bad)), strict=True):
+            return target
+        for edge, other in zip(bad, rng.integers(0, len(target), len(bad)), strict=True):
             target[edge], target[other] = target[other], target[edge]
-    kept = ~_is_no_edge(source, target)  # all of them, unless the graph is nearly complete
-    index = np.stack([np.concatenate([source[kept], target[kept]]), np.concatenate([target[kept], source[kept]])])
-    attr = np.concatenate([edges.attr[:half][kept], edges.attr[half:][kept]])
-    return Edges(index.astype(np.int32), attr)
+    return None
+
+
+def _swapped(source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of random pairs of edges exchanged, one swap after the other, none that makes a loop or a double edge."""
+    pairs = [tuple(sorted(pair)) for pair in zip(source.tolist(), target.tolist(), strict=True)]
+    taken = set(pairs)
+    for one, other in rng.integers(0, len(pairs), (20 * len(pairs), 2)).tolist():
+        (a, b), (c, d) = pairs[one], pairs[other]
+        new = (tuple(sorted((a, d))), tuple(sorted((c, b))))
+        if len({a, b, c, d}) == 4 and new[0] not in taken and new[1] not in taken:
+            taken -= {pairs[one], pairs[other]}
+            taken |= set(new)
+            pairs[one], pairs[other] = new
+    ends = np.array(pairs, np.int64).reshape(-1, 2)
+    return ends[:, 0], ends[:, 1]
 
 
 def _is_no_edge(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -131,11 +153,12 @@ def _unit(x_TN: np.ndarray, weight_T1: np.ndarray) -> np.ndarray:
     filled = x_TN if complete else np.where(known, x_TN, 0)
     total = weight_T1.sum() if complete else np.maximum((known * weight_T1).sum(axis=0), 1e-12)
     centred = filled - (filled * weight_T1).sum(axis=0) / total
+    size = np.sqrt(np.einsum("tn,tn->n", filled, filled))
     if not complete:
         centred *= known
     centred *= np.sqrt(weight_T1)
     length = np.sqrt(np.einsum("tn,tn->n", centred, centred))
-    centred /= np.where(length > 1e-12, length, np.inf)
+    centred /= np.where(length > NO_VARIATION * size, length, np.inf)
     return np.ascontiguousarray(centred.T, dtype=np.float32)
 
 

@@ -38,6 +38,7 @@ class Pass:
     rest: bool  # bars, targets and labels too
     groups: list[RowGroup]
     first_day: int
+    first_target_day: int  # targets are masked later on, so some that were written must be read again
 
 
 @dataclass(frozen=True)
@@ -112,16 +113,17 @@ class Ingest:
                 later[later < job.first_day] = -1
                 self.files.features.write(later, stock, values, self._places(group.columns, names, start))
         if job.rest:
-            day = np.where(day >= job.first_day, day, -1)
-            self._write_rest(batch, day, stock, where)
+            self._write_rest(batch, job, day, stock, where)
 
-    def _write_rest(self, batch: pa.RecordBatch, day: np.ndarray, stock: np.ndarray, where: Where) -> None:
+    def _write_rest(self, batch: pa.RecordBatch, job: Pass, day: np.ndarray, stock: np.ndarray, where: Where) -> None:
         roles, files = self.columns.roles, self.files
+        if files.targets is not None:
+            due = np.where(day >= job.first_target_day, day, -1)
+            files.targets.write(due, stock, self._numbers(batch, self._targets(), np.float32, where))
+        day = np.where(day >= job.first_day, day, -1)
         if files.bars is not None:
             bars = self._numbers(batch, [roles[role] for role in self.columns.bars], np.float64, where)
             files.bars.write(day, stock, bars)
-        if files.targets is not None:
-            files.targets.write(day, stock, self._numbers(batch, self._targets(), np.float32, where))
         for role, file in files.labels.items():
             file.write(day, stock, self._label_codes(batch, role))
         files.present.write(day, stock, np.ones(len(day), np.bool_))

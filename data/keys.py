@@ -30,8 +30,10 @@ def settings_key(config: DataConfig) -> str:
         "delay": config.delay,
         "calendar": config.calendar,
         "columns": config.columns.model_dump(mode="json"),
+        "groups": list(config.columns.groups),  # a column belongs to the first that names it
         "universe": config.universe.model_dump(mode="json"),
         "labels": {"source": config.labels.source, "price": config.labels.price},
+        "inspection": config.inspection.model_dump(mode="json"),  # what one refuses, another lets pass
         "holdout": [config.splits.holdout_days, str(config.splits.holdout_from)],
     }
     return _hash(settings)

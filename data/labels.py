@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import numpy as np
 
+RECENT_DAYS = 5  # days that the close before may lie back
 LOCKED_MOVE = 0.03  # a day without a range, this far from the close before, stood at its price limit
 
 
 def forward_returns(
-    entry: np.ndarray, exits: np.ndarray, close: np.ndarray, tradable: np.ndarray, horizons: tuple[int, ...], delay: int
+    price: np.ndarray,
+    close: np.ndarray,
+    tradable: np.ndarray,
+    horizons: tuple[int, ...],
+    delay: int,
+    at_open: bool = False,
 ) -> np.ndarray:
     """Simple returns from the price at t + delay to the price at t + delay + h.
 
     Args:
-        entry: [D, N] prices of entry, NaN where missing.
-        exits: [D, N] prices of exit on a day with a row.
+        price: [D, N] prices of entry and exit, NaN where missing.
         close: [D, N] closes: the last one after the entry is the exit of a stock without a row on the exit day.
         tradable: [D, N] bool, see `tradable_entries`.
         horizons: K horizons in trading days.
         delay: trading days between the features' close and the entry.
+        at_open: whether `price` is the open, so that the entry day's own close comes after it.
 
     Returns:
         [D, N, K] float32, NaN where a price is missing, the entry was untradable or the exit lies beyond the panel.
@@ -30,14 +36,15 @@ def forward_returns(
     num_days, num_stocks = close.shape
     labels = np.full((num_days, num_stocks, len(horizons)), np.nan, dtype=np.float32)
     last_day, last_close = _last_known(close)
-    bought = np.where(tradable, entry, np.nan)
+    bought = np.where(tradable, price, np.nan)
     for k, horizon in enumerate(horizons):
         count = num_days - delay - horizon
         if count <= 0:
             continue
         enter, leave = slice(delay, delay + count), slice(delay + horizon, delay + horizon + count)
-        sold = np.where(np.isfinite(exits[leave]), exits[leave], last_close[leave])
-        after_entry = last_day[leave] > np.arange(delay, delay + count)[:, None]
+        sold = np.where(np.isfinite(price[leave]), price[leave], last_close[leave])
+        earliest = np.arange(delay, delay + count)[:, None] + (0 if at_open else 1)
+        after_entry = last_day[leave] >= earliest
         with np.errstate(divide="ignore", invalid="ignore"):  # impossible prices are the inspection's to refuse
             labels[:count, :, k] = np.where(after_entry, sold / bought[enter] - 1, np.nan)
     return labels
@@ -50,11 +57,21 @@ def tradable_entries(bars: dict[str, np.ndarray]) -> np.ndarray:
     if "volume" in bars:
         tradable &= bars["volume"] > 0
     if "high" in bars and "low" in bars:
-        before = np.vstack([np.full((1, close.shape[1]), np.nan), close[:-1]])
+        before = _recent(close)
         with np.errstate(invalid="ignore"):
             moved = np.abs(close / before - 1) >= LOCKED_MOVE
         tradable &= ~((bars["high"] == bars["low"]) & moved)
     return tradable
+
+
+def _recent(close: np.ndarray) -> np.ndarray:
+    """The close of the row before, `RECENT_DAYS` back at most, so that it does not depend on where the rows begin."""
+    before = np.full(close.shape, np.nan)
+    for days in range(RECENT_DAYS, 0, -1):
+        earlier = np.full(close.shape, np.nan)
+        earlier[days:] = close[: max(0, len(close) - days)]
+        before = np.where(np.isfinite(earlier), earlier, before)
+    return before
 
 
 def _last_known(close: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

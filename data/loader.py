@@ -43,7 +43,7 @@ class FoldBlocks:
         self.scaler = fold_scaler(store, fold, config)
         rows = block_days + config.window - 1
         self._residence = choose_residence(store.features, self.scaler, self.device, rows, where)
-        self._enough = _enough_stocks(store, fold, config)
+        self._enough = _enough_stocks(self.targets, fold, config)
         if not any(self.has_enough_stocks(day) for day in fold.score):
             raise DataError(
                 f"fold {fold.name} must have days with at least {config.min_stocks} labelled stocks, but none "
@@ -98,14 +98,13 @@ class FoldBlocks:
         return bool(self._enough[day])
 
 
-def _enough_stocks(store: MarketStore, fold: Fold, config: DataConfig) -> dict[int, bool]:
+def _enough_stocks(targets: np.ndarray, fold: Fold, config: DataConfig) -> dict[int, bool]:
     """Day of the fold -> every horizon has enough labelled stocks of the universe."""
     enough: dict[int, bool] = {}
     for days in (fold.train, fold.score):
         for start in range(days.start, days.stop, 32):
             part = slice(start, min(start + 32, days.stop))
-            known = np.isfinite(store.labels[part]) & store.eligible[part, :, None]
-            least = known.sum(axis=1).min(axis=1)
+            least = np.isfinite(targets[part]).sum(axis=1).min(axis=1)
             enough |= {start + k: bool(count >= config.min_stocks) for k, count in enumerate(least)}
     return enough
 

@@ -216,7 +216,7 @@ def fill(
     has_turnover = "turnover" in plan.columns.roles or {"close", "volume"} <= plan.columns.roles.keys()
     check_universe(plan.config.universe, axes.labels, has_turnover)
     files = Files.make(folder, plan.columns, axes, num_built_in, budget)
-    jobs = [Pass(tuple(plan.columns.own), True, plan.source.row_groups, 0)]
+    jobs = [Pass(tuple(plan.columns.own), True, plan.source.row_groups, 0, 0)]
     if reuse is not None:
         with progress.stage("copying what an earlier store has"):
             reuse.copy(files, plan.columns, axes, num_built_in)
@@ -237,13 +237,13 @@ def fill(
 def _blank_missing(files: Files, plan: Plan, reuse: Reuse | None, num_built_in: int) -> None:
     """Cells that no row has written are missing, not zero; a lagged cell needs a row on the day it is about."""
     missing = ~np.asarray(np.load(files.present.path, mmap_mode="r"))
-    for file in (files.bars, files.targets):
+    for file, first in ((files.bars, reuse.base if reuse else 0), (files.targets, reuse.targets if reuse else 0)):
         if file is not None:
-            file.blank(missing, start=reuse.base if reuse else 0)
+            file.blank(missing, start=first)
     start = num_built_in
     for group in plan.columns.groups:
         late = missing.copy()
-        late[group.lag :] |= missing[: len(missing) - group.lag]
+        late[group.lag :] |= missing[: max(0, len(missing) - group.lag)]
         late[: group.lag] = True
         columns = slice(start, start + len(group.columns))
         first = min((reuse.own[name] for name in group.columns), default=0) if reuse else 0

@@ -53,6 +53,7 @@ class Reuse:
     folder: Path
     meta: StoreMeta
     base: int  # prices, targets, labels and built-in features are copied before this day
+    targets: int  # the user's own targets are: those later than this look past a day that has changed
     own: dict[str, int]  # own feature -> copied before this day
 
     def copy(self, files: Files, columns: Columns, axes: Axes, num_built_in: int) -> None:
@@ -63,7 +64,8 @@ class Reuse:
         for name in ("present", "bars", "labels"):
             file = {"present": files.present, "bars": files.bars, "labels": files.targets}[name]
             if file is not None:
-                _copy_days(self.folder / f"{name}.npy", file, self.base, kept, now[kept])
+                days = self.targets if name == "labels" else self.base
+                _copy_days(self.folder / f"{name}.npy", file, days, kept, now[kept])
         for role, file in files.labels.items():
             recode = _recoding(self.meta.vocabularies.get(role, []), axes.labels[role])
             _copy_days(self.folder / f"{role}.npy", file, self.base, kept, now[kept], recode=recode)
@@ -88,14 +90,17 @@ class Reuse:
             by_day.setdefault(day, []).append(name)
         jobs = []
         for day, names in sorted(by_day.items()):
-            back = max([0, *(lag[name] for name in names)])
-            from_date = axes.dates[max(0, day - back)] if day - back < len(axes.dates) else None
+            rest = day == self.base
+            first = min(
+                day - max([0, *(lag[name] for name in names)]), self.targets if rest and columns.targets else day
+            )
+            from_date = axes.dates[max(0, first)] if first < len(axes.dates) else None
             groups = [
                 group
                 for group, span in zip(source.row_groups, axes.group_days, strict=True)
                 if from_date is not None and span[1] >= from_date
             ]
-            jobs.append(Pass(tuple(names), day == self.base, groups, day))
+            jobs.append(Pass(tuple(names), rest, groups, day, self.targets))
         return jobs
 
 
@@ -137,7 +142,8 @@ def _compare(folder: Path, settings: str, manifest: Manifest, columns: Columns, 
             known = name in meta.features and meta.lags.get(group.name, 0) == group.lag
             keys = list(dict.fromkeys([*_keys(columns), name]))
             own[name] = min(base, _first_change(before, manifest, keys, axes)) if known else 0
-    return Reuse(folder, meta, base, own) if base > 0 else None
+    reach = meta.horizons[-1] + meta.delay
+    return Reuse(folder, meta, base, max(0, base - reach), own) if base > 0 else None
 
 
 def _keys(columns: Columns) -> list[str]:

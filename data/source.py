@@ -168,13 +168,17 @@ class Source:
 
     def _hash_file(self, file: int, rows: list[int], columns: list[str], table: np.ndarray) -> None:
         place = {name: column for column, name in enumerate(columns)}
-        fields = _leaf_fields(self.metadata[file].schema.to_arrow_schema())
+        schema = self.metadata[file].schema.to_arrow_schema()
+        fields = _leaf_fields(schema)
         with self.files[file].open("rb") as stream:
             for row in rows:
                 metadata = self.metadata[file].row_group(self.row_groups[row].number)
                 for number, name in enumerate(fields):
                     if name in place:
                         table[row, place[name]] ^= _hash_chunk(stream, metadata.column(number))
+        for field in schema:  # the same bytes read as another type are other values
+            if field.name in place:
+                table[rows, place[field.name]] ^= np.uint64(xxhash.xxh3_64_intdigest(str(field.type).encode()))
         for name, text in (self.partitions[file] | {FILE_NAME: self.files[file].stem}).items():
             if name in place and name not in self.stored[file]:
                 table[rows, place[name]] = np.uint64(xxhash.xxh3_64_intdigest((text or HIVE_NULL).encode()))

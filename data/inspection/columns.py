@@ -15,6 +15,7 @@ from data.inspection.panel import Panel
 NUM_PERIODS = 20  # equal stretches of days whose missing shares are compared
 JUMP = 0.5  # change of a column's known share within two periods that is doubted
 EMPTY = 0.02  # known share below which a period counts as empty
+BEGINNING = 0.25  # share of the panel that a trailing window may take to fill
 DAYS_AT_ONCE = 8
 
 
@@ -24,7 +25,8 @@ class _Table(NamedTuple):
     kind: str  # what the message calls one of them
     names: list[str]
     values: np.ndarray  # [D, N, C]
-    num_days: int  # days on which values are due
+    first_day: int  # values are due from this day on
+    num_days: int  # and before this one
     way_out: str  # with {name}
 
 
@@ -44,18 +46,21 @@ def empty_columns(panel: Panel) -> list[Finding]:
 
 def _tables(panel: Panel) -> Iterator[_Table]:
     days = panel.present.shape[0]
-    if own := panel.columns.own:
+    start = panel.num_built_in
+    for group in panel.columns.groups:
         way = "Fill it in, or add it to columns.exclude: {name}."
-        yield _Table("feature", own, panel.features[..., panel.num_built_in :], days, way)
+        part = panel.features[..., start : start + len(group.columns)]
+        yield _Table("feature", list(group.columns), part, min(group.lag, days - 1), days, way)
+        start += len(group.columns)
     if panel.columns.targets:
         way = "Fill it in, or name another column in columns.targets."
         names = list(panel.columns.targets.values())
-        yield _Table("target", names, panel.labels, max(1, days - panel.config.reach), way)
+        yield _Table("target", names, panel.labels, 0, max(1, days - panel.config.reach), way)
     for role, values in panel.bars.items():
         name = panel.columns.roles[role]
-        if name not in own:
+        if name not in panel.columns.own:
             way = f"Fill it in, or name another column in columns.{role}."
-            yield _Table("price", [name], values[..., None], days, way)
+            yield _Table("price", [name], values[..., None], 0, days, way)
 
 
 def _look(panel: Panel, table: _Table) -> list[Finding]:
@@ -77,7 +82,8 @@ def _look(panel: Panel, table: _Table) -> list[Finding]:
 
 def _profile(panel: Panel, table: _Table) -> _Profile:
     num = len(table.names)
-    bounds = np.linspace(0, table.num_days, min(NUM_PERIODS, table.num_days) + 1).astype(int)
+    num_periods = min(NUM_PERIODS, table.num_days - table.first_day)
+    bounds = np.linspace(table.first_day, table.num_days, num_periods + 1).astype(int)
     known, rows = np.zeros((len(bounds) - 1, num)), np.zeros(len(bounds) - 1)
     only, varies = np.full(num, np.nan), np.zeros(num, bool)
     for period, (start, stop) in enumerate(itertools.pairwise(bounds)):
@@ -132,9 +138,10 @@ def _findings(
 
 
 def _start(share: np.ndarray) -> int:
-    """The first period in which the column is as full as it usually is: windows and lags have a beginning."""
+    """The first period in which the column is as full as it usually is: trailing windows have a beginning."""
     filled = share[share >= EMPTY]
-    return int(np.argmax(share >= 0.5 * np.median(filled))) if len(filled) else 0
+    start = int(np.argmax(share >= 0.5 * np.median(filled))) if len(filled) else 0
+    return start if start <= BEGINNING * len(share) else 0
 
 
 def _first_jump(share: np.ndarray, start: int) -> tuple[int, int] | None:

@@ -51,7 +51,7 @@ def _futures(panel: Panel, day: int) -> np.ndarray:
         close = np.asarray(panel.bars["close"][day:stop])
         anything = np.isfinite(close)
         horizons = panel.config.horizons
-        futures += [forward_returns(close, close, close, anything, horizons, delay)[0] for delay in (0, 1)]
+        futures += [forward_returns(close, close, anything, horizons, delay)[0] for delay in (0, 1)]
     return np.concatenate(futures, axis=1)
 
 

@@ -23,10 +23,14 @@ BOTH = changed(CONFIG, columns={"features": "both"}, universe={"min_turnover": 1
 
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
-    """Long enough that features of the last days do not read the first, with halts and a delisting."""
+    """Long enough that features of the last days do not read the first; with halts, price limits and a delisting."""
     frame = market_frame(num_days=470, num_stocks=10)
     rng = np.random.default_rng(5)
     frame.loc[rng.random(len(frame)) < 0.01, "volume"] = 0.0
+    locked = rng.random(len(frame)) < 0.03
+    limit = 1.05 * frame["close"]
+    for name in ("open", "high", "low", "close"):
+        frame[name] = frame[name].where(~locked, limit)
     ended = (frame["Code"] == "1320") & (frame["Date"] > pd.Timestamp("2021-03-01"))
     return frame[~ended].reset_index(drop=True)
 
@@ -62,7 +66,7 @@ def test_built_in_features_are_those_of_the_whole_panel_at_once(store: MarketSto
 def test_labels_are_forward_returns_of_the_cut_panel(store: MarketStore, frame: pd.DataFrame) -> None:
     bars = {role: pivot(frame, store, role) for role in ("close", "volume", "high", "low")}
     close, tradable = bars["close"], tradable_entries(bars)
-    wanted = forward_returns(close, close, close, tradable, CONFIG.horizons, CONFIG.delay)
+    wanted = forward_returns(close, close, tradable, CONFIG.horizons, CONFIG.delay)
     np.testing.assert_array_equal(store.labels, wanted)
     assert store.meta.num_untradable == (np.isfinite(close) & ~tradable).sum() > 0
 

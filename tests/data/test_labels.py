@@ -20,7 +20,7 @@ def column(*values: float) -> np.ndarray:
 
 def from_closes(close: np.ndarray, horizons: tuple[int, ...] = (1,), delay: int = 1) -> np.ndarray:
     """Labels from closes, each of which could be traded."""
-    return forward_returns(close, close, close, np.isfinite(close), horizons, delay)
+    return forward_returns(close, close, np.isfinite(close), horizons, delay)
 
 
 def random_closes(num_days: int = 60, num_stocks: int = 8, seed: int = 0) -> np.ndarray:
@@ -55,7 +55,7 @@ def test_labels_equal_a_loop_over_cells(price: str, horizon: int, delay: int) ->
     close = random_closes()
     tradable = np.isfinite(close) & (np.random.default_rng(1).random(close.shape) < 0.9)
     traded = close if price == "close" else close * 1.03
-    labels = forward_returns(traded, traded, close, tradable, (1, horizon) if horizon > 1 else (1,), delay)
+    labels = forward_returns(traded, close, tradable, (1, horizon) if horizon > 1 else (1,), delay)
     np.testing.assert_allclose(labels[..., -1], naive(traded, traded, close, tradable, horizon, delay), rtol=1e-6)
 
 
@@ -68,7 +68,7 @@ def test_a_label_is_the_return_from_the_entry_after_the_delay_to_the_exit_a_hori
 
 def test_entry_and_exit_at_the_open_are_the_opens_of_their_days() -> None:
     opened, close = column(9, 10, 12, 15), column(10, 11, 13, 17)
-    labels = forward_returns(opened, opened, close, np.isfinite(close), (1,), 1)
+    labels = forward_returns(opened, close, np.isfinite(close), (1,), 1, at_open=True)
     np.testing.assert_allclose(labels[:, 0, 0], [12 / 10 - 1, 15 / 12 - 1, NAN, NAN])
 
 
@@ -93,13 +93,13 @@ def test_a_delisted_stock_keeps_its_terminal_return() -> None:
 
 def test_a_stock_that_ends_on_the_day_after_an_open_entry_keeps_its_terminal_return() -> None:
     opened, close = column(9, 10, 12, NAN, NAN), column(10, 11, 6, NAN, NAN)
-    labels = forward_returns(opened, opened, close, np.isfinite(close), (1,), 1)
+    labels = forward_returns(opened, close, np.isfinite(close), (1,), 1, at_open=True)
     assert labels[0, 0, 0] == pytest.approx(12 / 10 - 1)
 
 
 def test_a_stock_that_ends_at_the_close_of_its_open_entry_keeps_that_days_return() -> None:
     opened, close = column(9, 10, 12, NAN, NAN), column(10, 11, 6, NAN, NAN)
-    labels = forward_returns(opened, opened, close, np.isfinite(close), (1,), 1)
+    labels = forward_returns(opened, close, np.isfinite(close), (1,), 1, at_open=True)
     assert labels[1, 0, 0] == pytest.approx(6 / 12 - 1)  # the last close after the entry
 
 
@@ -117,7 +117,7 @@ def test_a_missing_entry_day_has_no_label() -> None:
 def test_an_untradable_entry_has_no_label_and_an_untradable_exit_has_one() -> None:
     close = column(10, 11, 12, 13, 14)
     tradable = np.array([True, True, False, True, True])[:, None]
-    labels = forward_returns(close, close, close, tradable, (1,), 1)
+    labels = forward_returns(close, close, tradable, (1,), 1)
     assert np.isfinite(labels[:, 0, 0]).tolist() == [True, False, True, False, False]
 
 

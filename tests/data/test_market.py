@@ -60,6 +60,13 @@ def test_panels_that_overlap_for_the_most_part_are_the_same_market() -> None:
     assert_same(part(slice(0, 700), slice(0, 50)), part(slice(200, 1000), slice(10, 60)))
 
 
+def test_panels_that_share_less_than_a_third_of_their_cells_are_not_matched() -> None:
+    one, other = part(slice(0, 550), slice(None)), part(slice(450, 1000), slice(None))
+    assert one.overlap(other).cells == pytest.approx(100 / 550, abs=0.05)
+    assert one.overlap(other).returns == 1.0
+    assert_other(one, other)
+
+
 @pytest.mark.parametrize("days", [slice(0, 400), slice(0, 10)])
 def test_panels_without_a_common_cell_are_not_matched(days: slice) -> None:
     later = part(slice(400, 1000), slice(None))
@@ -144,10 +151,11 @@ def test_hashes_of_cells_are_mixed_evenly() -> None:
     assert max(by_stock) < 40  # 17 expected
 
 
-def test_swapping_codes_between_days_gives_other_cells() -> None:
-    two = np.zeros((2, 2), np.float32)
-    hashes = sketch(DAYS[:2], CODES[:2], two).hashes
-    assert len(np.unique(hashes)) == 4
+def test_a_cells_hash_is_no_sum_of_its_day_and_its_code() -> None:
+    hashes = [int(part(slice(day, day + 1), slice(n, n + 1)).hashes[0]) for day in (0, 1) for n in (0, 1)]
+    assert len(set(hashes)) == 4
+    assert hashes[0] ^ hashes[1] ^ hashes[2] ^ hashes[3] != 0
+    assert hashes[0] - hashes[1] != hashes[2] - hashes[3]
 
 
 # --- through prepared stores

@@ -232,6 +232,12 @@ def test_a_sector_that_is_no_longer_there_equals_a_rebuild(frame: pd.DataFrame, 
     check_frames(tmp_path, with_value(frame, "sector33_code", 20, "55"), frame, least=15)
 
 
+def test_a_sector_that_is_read_from_another_column_equals_a_rebuild(frame: pd.DataFrame, tmp_path: Path) -> None:
+    """Without the coarse sectors, the finer ones that were the industries are the sectors."""
+    coarse = frame.assign(sector17_code=np.where(frame["sector33_code"] == "50", "60", "70"))
+    check_frames(tmp_path, coarse, frame, least=0)
+
+
 # --- the hold-out
 
 
@@ -347,6 +353,14 @@ def test_new_days_in_a_file_of_their_own_equal_a_rebuild(frame: pd.DataFrame, tm
         save(frame[~late], tmp_path / folder / "2.parquet")
     save(frame[late], tmp_path / "b" / "1.parquet")
     check(tmp_path, tmp_path / "a", tmp_path / "b", least=29)
+
+
+def test_rows_of_a_stock_that_went_with_their_file_equal_a_rebuild(frame: pd.DataFrame, tmp_path: Path) -> None:
+    late = (frame["Code"] == "1330") & (frame["Date"] >= days_of(frame)[20])
+    for folder in ("a", "b"):
+        save(frame[~late], tmp_path / folder / "1.parquet")
+    save(frame[late], tmp_path / "a" / "2.parquet")
+    check(tmp_path, tmp_path / "a", tmp_path / "b", least=19)
 
 
 def test_one_file_that_became_a_folder_is_the_same_store(frame: pd.DataFrame, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.config import DataConfig, NoGraphConfig, SplitConfig
+from data.config import CorrelationGraphConfig, DataConfig, NoGraphConfig, SplitConfig
 from data.errors import DataError
 from data.migrations import SCHEMA_VERSION
 from data.store import ARRAYS, MarketStore, read_meta
@@ -153,6 +153,12 @@ def test_without_a_graph_there_is_none_and_training_does_not_wait_for_one(
     assert small_store.graphs(NoGraphConfig()) is None
     none = small_config.model_copy(update={"graph": NoGraphConfig()})
     assert small_store.splits(none).search.train.start == small_store.meta.first_known + small_config.window - 1
+
+
+def test_training_waits_for_the_first_graph(copy: Path, small_config: DataConfig) -> None:
+    graph = CorrelationGraphConfig(window=90, k=3)
+    patient = small_config.model_copy(update={"graph": graph})
+    assert MarketStore.open(copy).splits(patient).search.train.start == 90
 
 
 def test_graphs_are_mapped_read_only_and_built_once(copy: Path, small_config: DataConfig) -> None:

@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 from itertools import chain
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ import torch
 from data.batch import DayBlock
 from data.config import DataConfig
 from data.loader import FoldBlocks
+from data.splits import Fold
 from data.store import MarketStore
 from data.workers import WorkerBlocks
 
@@ -97,14 +99,24 @@ def test_no_worker_at_all_is_refused(
         WorkerBlocks(small_store.folder, blocks.fold, small_config, 4, num_workers)
 
 
-def test_a_worker_that_dies_ends_the_stream_with_an_error(
-    small_store: MarketStore, small_config: DataConfig, blocks: FoldBlocks
-) -> None:
-    before = pids()
-    workers = WorkerBlocks(small_store.folder, blocks.fold, small_config, 4, num_workers=2)
-    stream = workers.stream(epoch(blocks, 0) * 20)
+def _lose_a_worker(store: Path, fold: Fold, config: DataConfig, order: list[range], told: Path) -> None:
+    stream = WorkerBlocks(store, fold, config, 4, num_workers=2).stream(order)
     next(stream)
-    dying = sorted(pid for pid in pids() - before if pid is not None)
-    os.kill(dying[0], signal.SIGKILL)
-    with pytest.raises(RuntimeError, match="worker"):
+    try:
+        os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
         list(stream)
+    except RuntimeError as error:
+        told.write_text(str(error))
+
+
+def test_a_worker_that_dies_ends_the_stream_with_an_error(
+    small_store: MarketStore, small_config: DataConfig, blocks: FoldBlocks, tmp_path: Path
+) -> None:
+    """In a process of its own: torch raises in the main thread whenever a child of it has died."""
+    told, order = tmp_path / "told", epoch(blocks, 0) * 20
+    arguments = (small_store.folder, blocks.fold, small_config, order, told)
+    process = multiprocessing.get_context("spawn").Process(target=_lose_a_worker, args=arguments)
+    process.start()
+    process.join(100)
+    assert process.exitcode is not None, "it hangs"
+    assert "worker" in told.read_text()
