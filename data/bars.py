@@ -67,7 +67,7 @@ def ratio(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def day_mean(x_TN: np.ndarray, eligible: np.ndarray) -> np.ndarray:
     """[T] mean of each day's universe, summed in the order of the codes: a stock without a row changes no bit."""
     known = np.isfinite(x_TN) & eligible
-    total = np.add.reduce(np.ascontiguousarray(np.where(known, x_TN, 0.0).T), axis=0)
+    total = np.add.accumulate(np.where(known, x_TN, 0.0), axis=1)[:, -1]
     count = known.sum(axis=1)
     return np.divide(total, count, out=np.full(len(x_TN), np.nan), where=count > 0)
 

@@ -125,7 +125,7 @@ def synthetic_command(
     spillover: Annotated[float, typer.Option(min=0, help="Effect along the hidden neighbour graph.")] = 1.0,
     momentum: Annotated[float, typer.Option(min=0, help="Effect of the stock's own moves, over weeks.")] = 0.2,
     reversal: Annotated[float, typer.Option(min=0, max=1, help="Share of a move that turns back.")] = 0.0,
-    regime: Annotated[float, typer.Option(min=0, help="Effect in the scale of the day, whose scale changes.")] = 0.0,
+    regime: Annotated[float, typer.Option(min=0, help="Effect of wildness in a scale that changes.")] = 0.0,
     null: Annotated[bool, typer.Option("--null", help="No effect at all: nothing can be predicted.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
 ) -> None:

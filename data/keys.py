@@ -33,6 +33,7 @@ def settings_key(config: DataConfig) -> str:
         "groups": list(config.columns.groups),  # a column belongs to the first that names it
         "universe": config.universe.model_dump(mode="json"),
         "labels": {"source": config.labels.source, "price": config.labels.price},
+        "min_stocks": config.min_stocks,
         "inspection": config.inspection.model_dump(mode="json"),  # what one refuses, another lets pass
         "holdout": [config.splits.holdout_days, str(config.splits.holdout_from)],
     }

@@ -120,8 +120,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _build(plan: Plan, folder: Path, progress: Progress, budget: int) -> None:
-    for left in folder.parent.glob(f".{folder.name}.*.tmp"):  # of killed preparations: the lock is ours
-        shutil.rmtree(left, ignore_errors=True)
+    _remove_orphans(folder)
     with progress.stage("reading dates and codes"):
         axes = read_axes(plan.source, plan.columns, plan.config)
     _refuse_small(axes, plan.config)
@@ -145,6 +144,17 @@ def _build(plan: Plan, folder: Path, progress: Progress, budget: int) -> None:
             )
         _write_meta(plan, axes, derived, findings, scratch, folder.name)
         scratch.rename(folder)
+
+
+def _remove_orphans(folder: Path) -> None:
+    """Scratch of killed preparations: ours, whose lock we hold, and others' whose lock nobody holds."""
+    for left in folder.parent.glob(".*.tmp"):
+        key = left.name.split(".")[1]
+        if key == folder.name:
+            shutil.rmtree(left, ignore_errors=True)
+            continue
+        with contextlib.suppress(Timeout), FileLock(folder.parent / f".{key}.lock", timeout=0):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -181,7 +191,8 @@ def _refuse_small(axes: Axes, config: DataConfig) -> None:
 
 def num_bytes(plan: Plan, axes: Axes) -> int:
     """Disk that the store takes."""
-    per_cell = 4 * len(plan.features) + 4 * len(plan.config.horizons) + 8 * len(plan.columns.bars) + 2 + 8 + 4
+    flags_and_labels = 3 + 8 + 2 * max(2, len(plan.columns.labels))  # present, eligible, seen; returns, volatility
+    per_cell = 4 * len(plan.features) + 4 * len(plan.config.horizons) + 8 * len(plan.columns.bars) + flags_and_labels
     return len(axes.dates) * len(axes.codes) * per_cell + (1 << 20)
 
 

@@ -81,19 +81,23 @@ class Resident:
 
 
 class Pinned:
-    """Two pinned buffers: one is scaled on the host while the other travels on a stream of its own."""
+    """Two pinned buffers: one is scaled on the host while the other travels on a stream of its own.
+
+    A third one serves single blocks, so that asking for one does not spoil the next of a stream.
+    """
 
     def __init__(self, features: np.ndarray, scaler: RobustScaler, device: torch.device, rows: int) -> None:
         self.features, self.scaler, self.device = features, scaler, device
         shape = (rows, *features.shape[1:])
         pinned = device.type == "cuda"
-        self.host = [torch.empty(shape, dtype=torch.float32, pin_memory=pinned) for _ in range(2)]
-        self.there = [torch.empty(shape, dtype=torch.float32, device=device) for _ in range(2)]
+        self.host = [torch.empty(shape, dtype=torch.float32, pin_memory=pinned) for _ in range(3)]
+        self.there = [torch.empty(shape, dtype=torch.float32, device=device) for _ in range(3)]
         self.copies = torch.cuda.Stream(device) if pinned else None
-        self.arrived = [torch.cuda.Event() if pinned else None for _ in range(2)]
+        self.arrived = [torch.cuda.Event() if pinned else None for _ in range(3)]
 
     def rows(self, rows: slice) -> Tensor:
-        return next(self.stream([rows]))
+        self._send(2, rows)
+        return self._receive(2, rows)
 
     def stream(self, blocks: list[slice]) -> Iterator[Tensor]:
         for number, rows in enumerate(blocks[:1]):

@@ -108,7 +108,7 @@ def find_reuse(prepared: Path, settings: str, manifest: Manifest, columns: Colum
     """The earlier store with the same settings that leaves the least to be read, if any leaves something."""
     best = None
     for folder in sorted(prepared.iterdir()):
-        if not (folder / MANIFEST).exists() or not (folder / "meta.json").exists():
+        if folder.name.startswith(".") or not (folder / MANIFEST).exists() or not (folder / "meta.json").exists():
             continue
         try:
             found = _compare(folder, settings, manifest, columns, axes)

@@ -2,7 +2,7 @@
 
 Every value is a fixed tree of operations on exactly the days of its window. So it is the same bit for bit wherever a
 chunk of days begins, no later row can touch it, and no error drifts along as in running sums. A value is missing
-unless two thirds of its window are known.
+unless two thirds of its window, rounded down, are known.
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@ Returns have a market factor, sector factors and an idiosyncratic part with heav
 list late, delist early and miss days. Effects act on the idiosyncratic part, and each can be switched off with 0:
 
 * *spill-over*: each stock has hidden leaders, whose moves reach it over the following days. Only a model that looks at
-  other stocks can use it.
+  other stocks can use it; a stock's own moves tell a sixth of it.
 * *momentum*: a stock's own moves continue slowly, over weeks.
 * *reversal*: a move partly turns back within the following days.
-* *regime*: a stock's noise changes its scale by factors for months, while its reaction to a move, counted in the scale
-  of the day, does not. Only a model that normalises each window by itself sees the same move in every regime.
+* *regime*: a stock's noise changes its scale by factors for months; it rises after days that were wild for its regime,
+  and falls after calm ones. What is wild can only be told by normalising each window by itself.
 
 With all of them at 0 nothing can be predicted. The generator knows the expected return of every stock and day, so it
 can say what the best possible predictor would score.
@@ -16,6 +16,7 @@ can say what the best possible predictor would score.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,8 @@ from data.config import Frozen
 
 LEADERS_PER_STOCK = 4
 FADE = 0.85  # share of a planted impulse that is left after one day
-QUICK_FADE = 0.7  # the same of a reversal or a regime's reaction
+QUICK_FADE = 0.7  # the same of a reversal
+MEAN_NOISE = 0.7351  # mean absolute value of the noise, a t with 5 degrees of freedom and unit deviation
 DAILY_NOISE = 0.014  # deviation of the idiosyncratic return in the calm regime
 REGIME_DAYS = 60  # mean length of a scale regime
 FORMAT = 2  # raise when the same settings give other numbers
@@ -52,11 +54,11 @@ class SyntheticConfig(Frozen):
     spillover: float = Field(1.0, ge=0, description="next-day reaction to the leaders' faded moves")
     momentum: float = Field(0.2, ge=0, description="next-day reaction to the stock's own faded moves")
     reversal: float = Field(0.0, ge=0, le=1, description="share of a move that turns back over the next days")
-    regime: float = Field(0.0, ge=0, description="reaction to moves in the scale of their day, whose scale changes")
+    regime: float = Field(0.0, ge=0, description="next-day reaction to wildness, counted in a scale that changes")
     regime_factor: float = Field(4.0, ge=1, description="largest factor of a regime's scale, up and down")
     missing_share: float = Field(0.005, ge=0, lt=0.5, description="share of stock days without a row")
     delisting_rate: float = Field(0.03, ge=0, lt=0.5, description="share of stocks that end per year; as many list")
-    start: str = Field("2018-01-01", description="first business day")
+    start: dt.date = Field(dt.date(2018, 1, 1), description="first business day")
 
     @property
     def key(self) -> str:
@@ -198,9 +200,9 @@ class _World:
         noise = rng.standard_t(5, config.num_stocks) / np.sqrt(5 / 3)
         shock = np.sqrt(self.variance) * self.scale * noise
         own = pull + shock
-        self.variance = 0.05 + 0.90 * self.variance + 0.05 * np.clip(np.sqrt(self.variance) * noise, -4, 4) ** 2
+        self.variance = 0.03 + 0.87 * self.variance + 0.10 * np.clip(np.sqrt(self.variance) * noise, -4, 4) ** 2
         self.faded = FADE * self.faded + shock / self.scale
-        self.relative = QUICK_FADE * self.relative + noise
+        self.relative = FADE * self.relative + np.abs(noise) - MEAN_NOISE
         self.recent = QUICK_FADE * self.recent + shock
         expected = np.stack([self._expected(h) for h in horizons], axis=1) if horizons else np.empty((len(own), 0))
         deviation = np.sqrt(self.variance) * self.scale
@@ -224,7 +226,8 @@ class _World:
         """Expected return of tomorrow from what fades slowly and from what fades quickly."""
         config = self.config
         slow = config.spillover * self.faded[self.leaders].mean(axis=1) + config.momentum * self.faded
-        quick = config.regime * self.relative - config.reversal * self.recent
+        slow += config.regime * self.relative
+        quick = -config.reversal * self.recent
         return slow * (1 - FADE), quick * (1 - QUICK_FADE)
 
 
@@ -276,7 +279,8 @@ def _sectors(config: SyntheticConfig) -> np.ndarray:
 
 
 def _business_days(config: SyntheticConfig) -> np.ndarray:
-    return np.busday_offset(config.start, np.arange(config.num_days), roll="forward").astype("datetime64[D]")
+    first = np.datetime64(config.start)
+    return np.busday_offset(first, np.arange(config.num_days), roll="forward").astype("datetime64[D]")
 
 
 def _codes(num_stocks: int) -> list[str]:

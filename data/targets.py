@@ -18,6 +18,7 @@ from data.config import LabelConfig
 
 TARGETS_VERSION = 1  # raise when the same settings give other targets
 STRETCH_BYTES = 16 << 20
+ROUNDING = 1e-9  # deviation relative to the size of the labels below which they are all the same
 
 
 def open_targets(
@@ -110,7 +111,9 @@ def _zscored(y_BNK: np.ndarray) -> np.ndarray:
     known = np.isfinite(y_BNK)
     centred = np.where(known, y_BNK - _mean(y_BNK), 0.0)
     scale = np.sqrt((centred**2).sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True) - 1, 1))
-    return np.where(known & (scale > 0), y_BNK / np.where(scale > 0, scale, 1.0), np.nan)
+    size = np.abs(np.where(known, y_BNK, 0.0)).max(axis=1, keepdims=True)
+    varies = scale > ROUNDING * size
+    return np.where(known & varies, y_BNK / np.where(varies, scale, 1.0), np.nan)
 
 
 def _rank_gaussian(y_BNK: np.ndarray) -> np.ndarray:

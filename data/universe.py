@@ -47,7 +47,7 @@ def trailing_median(x_TN: np.ndarray, days: int) -> np.ndarray:
         known = np.isfinite(ordered).sum(axis=2)
         lower = np.take_along_axis(ordered, np.maximum(known - 1, 0)[..., None] // 2, axis=2)[..., 0]
         upper = np.take_along_axis(ordered, (known // 2)[..., None].clip(max=days - 1), axis=2)[..., 0]
-        out[:, start : start + PIECE] = np.where(known >= days // 2, (lower + upper) / 2, np.nan)
+        out[:, start : start + PIECE] = np.where(2 * known >= days, (lower + upper) / 2, np.nan)
     return out
 
 

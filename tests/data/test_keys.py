@@ -31,6 +31,7 @@ CHANGING: dict[str, dict[str, Any]] = {
     "labels.source": {"labels": {"source": "prices"}},
     "labels.price": {"labels": {"price": "open"}},
     "splits.holdout_days": {"splits": {"holdout_days": 7}},
+    "inspection": {"inspection": {"allow_leaks": ("f0",)}},  # decides whether the panel is refused
     "splits.holdout_from": {"splits": {"holdout_from": "2020-02-03"}},
     "columns.features": {"columns": {"features": "both"}},
     "columns.exclude": {"columns": {"exclude": ("f0",)}},
@@ -46,7 +47,6 @@ SHARING: dict[str, dict[str, Any]] = {
     "clip": {"clip": 3.0},
     "min_stocks": {"min_stocks": 4},
     "graph": {"graph": {"kind": "none"}},
-    "inspection": {"inspection": {"max_factor": 20.0}},
     "labels.winsorise": {"labels": {"winsorise": 0.01}},
     "labels.scale_by_volatility": {"labels": {"scale_by_volatility": True}},
     "labels.centre": {"labels": {"centre": "none"}},
