@@ -31,7 +31,8 @@ CHANGING: dict[str, dict[str, Any]] = {
     "labels.source": {"labels": {"source": "prices"}},
     "labels.price": {"labels": {"price": "open"}},
     "splits.holdout_days": {"splits": {"holdout_days": 7}},
-    "inspection": {"inspection": {"allow_leaks": ("f0",)}},  # decides whether the panel is refused
+    "inspection": {"inspection": {"allow_leaks": ("f0",)}},  # this and the next decide whether the panel is refused
+    "min_stocks": {"min_stocks": 4},
     "splits.holdout_from": {"splits": {"holdout_from": "2020-02-03"}},
     "columns.features": {"columns": {"features": "both"}},
     "columns.exclude": {"columns": {"exclude": ("f0",)}},
@@ -45,7 +46,6 @@ CHANGING: dict[str, dict[str, Any]] = {
 SHARING: dict[str, dict[str, Any]] = {
     "window": {"window": 9},
     "clip": {"clip": 3.0},
-    "min_stocks": {"min_stocks": 4},
     "graph": {"graph": {"kind": "none"}},
     "labels.winsorise": {"labels": {"winsorise": 0.01}},
     "labels.scale_by_volatility": {"labels": {"scale_by_volatility": True}},
