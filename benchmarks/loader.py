@@ -30,6 +30,7 @@ from data.graph import build_graphs
 from data.loader import FoldBlocks
 from data.prepare import prepare
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SPLITS = SplitConfig(search_days=100, confirm_days=20, confirm_folds=1, holdout_days=0)
 RESIDENT_STOCKS = 100  # of 500: all windows of 60 days of the whole market would be 26 GB
 FILES = 40  # of 500 that the per-file rival reads; its rate per window does not depend on their number
@@ -45,6 +46,7 @@ class Sizes:
         self.repeat = 3 if quick else 5
 
 
+@app.command()
 def main(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small market, to try the benchmark.")] = False,
@@ -270,4 +272,4 @@ def _show(title: str, figures: dict[str, Any], console: Console) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -31,11 +31,11 @@ CONFIG = Annotated[
 MEMORY = Annotated[int, typer.Option("--memory", min=64, help="MiB that the work may hold in memory.")]
 
 
-def run(command: Callable[..., Any]) -> None:
-    """Runs one function as a command."""
+def _app(command: Callable[..., Any]) -> typer.Typer:
+    """One function as a command line."""
     app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     app.command()(command)
-    app()
+    return app
 
 
 def _console() -> Console:
@@ -148,3 +148,8 @@ def synthetic_command(
     console.print(f"{out}: {stocks:,} stocks x {days:,} days")
     console.print(f"best possible mean daily RankIC, entered one close later: {scores}")
     console.print(f"next: python -m trial.sweep gat_ablation --data {out}")
+
+
+prepare_app: typer.Typer = _app(prepare_command)
+inspect_app: typer.Typer = _app(inspect_command)
+synthetic_app: typer.Typer = _app(synthetic_command)

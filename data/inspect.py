@@ -68,6 +68,6 @@ def _notes(columns: Columns) -> list[str]:
 
 
 if __name__ == "__main__":
-    from data.commands import inspect_command, run
+    from data.commands import inspect_app
 
-    run(inspect_command)
+    inspect_app()

@@ -307,6 +307,6 @@ def _write_meta(plan: Plan, axes: Axes, derived: Derived, findings: list[Finding
 
 
 if __name__ == "__main__":
-    from data.commands import prepare_command, run
+    from data.commands import prepare_app
 
-    run(prepare_command)
+    prepare_app()

@@ -289,6 +289,6 @@ def _codes(num_stocks: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    from data.commands import run, synthetic_command
+    from data.commands import synthetic_app
 
-    run(synthetic_command)
+    synthetic_app()
