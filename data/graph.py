@@ -132,27 +132,20 @@ def build_graphs(
     Raises:
         DataError: no day has enough history for a single edge.
     """
-    first = config.window if isinstance(config, CorrelationGraphConfig) else 1
     done = begun.num_days if begun is not None else 0
     graph_of = np.full(len(returns), -1, dtype=np.int32)
-    pieces: list[Edges] = []
-    count = 0
+    pieces, sizes = [], []
     if begun is not None and done:
-        graph_of[:done] = begun.graph_of
-        graph_of[done:] = begun.graph_of[-1]
-        count = len(begun.indptr) - 1
-        pieces.append(Edges(np.array(begun.edge_index), np.array(begun.edge_attr)))
-    sizes = np.diff(begun.indptr).tolist() if begun is not None else []
-    for day in range(first, len(returns), config.refresh_days):
-        if day < done:
-            continue
+        graph_of[:done], graph_of[done:] = begun.graph_of, begun.graph_of[-1]
+        sizes = np.diff(begun.indptr).tolist()
+        pieces = [Edges(np.array(begun.edge_index), np.array(begun.edge_attr))]
+    for day in _graph_days(len(returns), done, config):
         edges = _edges_of_day(returns, eligible, sector, industry, day, config)
         if edges.count:
-            graph_of[day:] = count
-            count += 1
+            graph_of[day:] = len(sizes)
             sizes.append(edges.count)
             pieces.append(edges)
-    if not count:
+    if not sizes:
         raise DataError(
             f"a {config.kind} graph needs two stocks of the universe whose returns are known together, but no day of "
             f"the {len(returns)} has them. Is the panel long enough, and do its prices change?"
@@ -160,6 +153,12 @@ def build_graphs(
     indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     index = np.concatenate([piece.index for piece in pieces], axis=1)
     return DailyGraphs(graph_of, indptr, index, np.concatenate([piece.attr for piece in pieces]))
+
+
+def _graph_days(num_days: int, done: int, config: CorrelationGraphConfig | SectorGraphConfig) -> list[int]:
+    """The days that get a graph: a grid from the first day that can have one, so that appended days move none."""
+    first = config.window if isinstance(config, CorrelationGraphConfig) else 1
+    return [day for day in range(first, num_days, config.refresh_days) if day >= done]
 
 
 def _edges_of_day(

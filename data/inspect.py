@@ -12,8 +12,9 @@ from data.config import DataConfig, SplitConfig
 from data.derive import derive
 from data.findings import Finding
 from data.inspection import inspect_panel
-from data.prepare import MEMORY_MIB, check_disk, fill, make_plan, view
+from data.prepare import MEMORY_MIB, fill, make_plan, num_bytes, view
 from data.progress import Progress, Silent
+from data.workspace import refuse_full_disk
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def inspect(
     axes = read_axes(plan.source, plan.columns, whole)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        check_disk(plan, axes, folder)
+        refuse_full_disk(num_bytes(plan, axes), folder)
         faults = fill(plan, axes, None, folder, progress, memory_mib << 20, num_built_in=0)
         with progress.stage("inspecting"):
             derive(folder, plan.columns, axes, whole, 0, 0, memory_mib << 20)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
-import os
-import shutil
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from data.axes import Axes, read_axes
 from data.columns import Columns, settle_columns
@@ -32,6 +26,7 @@ from data.reuse import Manifest, Reuse, find_reuse
 from data.source import Source
 from data.store import MarketStore, StoreMeta
 from data.universe import check_universe
+from data.workspace import alone, make_folder, refuse_full_disk, remove_orphans, scratch_folder
 
 MEMORY_MIB = 1024  # default bound of what a preparation holds in memory
 
@@ -81,8 +76,8 @@ def prepare(
     plan = make_plan(panel, config)
     folder = prepared / plan.store_key
     if not (folder / "meta.json").exists():
-        _make_folder(prepared)
-        with _alone(prepared / f".{folder.name}.lock", progress):
+        make_folder(prepared)
+        with alone(prepared / f".{folder.name}.lock", progress):
             if not (folder / "meta.json").exists():
                 _build(plan, folder, progress, memory_mib << 20)
     return MarketStore.open(folder)
@@ -97,38 +92,16 @@ def make_plan(panel: Path, config: DataConfig) -> Plan:
     return Plan(source, columns, config, digests, names, panel_key(digests, names), settings_key(config))
 
 
-@contextlib.contextmanager
-def _alone(lock: Path, progress: Progress) -> Iterator[None]:
-    """One process prepares; another says that it waits."""
-    held = FileLock(lock)
-    try:
-        held.acquire(timeout=0.2)
-    except Timeout:
-        progress.say("another process is preparing this panel; waiting for it")
-        held.acquire()
-    try:
-        yield
-    finally:
-        held.release()
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"prepared markets need a folder that can be written, but {folder} is none: {error}") from error
-
-
 def _build(plan: Plan, folder: Path, progress: Progress, budget: int) -> None:
-    _remove_orphans(folder)
+    remove_orphans(folder)
     with progress.stage("reading dates and codes"):
         axes = read_axes(plan.source, plan.columns, plan.config)
     _refuse_small(axes, plan.config)
     manifest = Manifest(plan.key_columns, plan.digests, axes.group_days)
     reuse = find_reuse(folder.parent, plan.settings_key, manifest, plan.columns, axes)
     progress.say(_announcement(plan, axes, reuse))
-    with _scratch(folder) as scratch:
-        check_disk(plan, axes, scratch)
+    with scratch_folder(folder) as scratch:
+        refuse_full_disk(num_bytes(plan, axes), scratch)
         faults = fill(plan, axes, reuse, scratch, progress, budget, plan.num_built_in)
         with progress.stage("computing features and labels"):
             first = reuse.base if reuse else 0
@@ -144,35 +117,6 @@ def _build(plan: Plan, folder: Path, progress: Progress, budget: int) -> None:
             )
         _write_meta(plan, axes, derived, findings, scratch, folder.name)
         scratch.rename(folder)
-
-
-def _remove_orphans(folder: Path) -> None:
-    """Scratch of killed preparations: ours, whose lock we hold, and others' whose lock nobody holds."""
-    for left in folder.parent.glob(".*.tmp"):
-        key = left.name.split(".")[1]
-        if key == folder.name:
-            shutil.rmtree(left, ignore_errors=True)
-            continue
-        with contextlib.suppress(Timeout), FileLock(folder.parent / f".{key}.lock", timeout=0):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder beside the final one, gone afterwards whatever happens; a full disk is a message."""
-    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    try:
-        scratch.mkdir(parents=True)
-        yield scratch
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise DataError(
-                f"preparing needs more room than {folder.parent} has: {error.strerror}. Free some, or choose another "
-                f"folder."
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _refuse_small(axes: Axes, config: DataConfig) -> None:
@@ -203,15 +147,6 @@ def _announcement(plan: Plan, axes: Axes, reuse: Reuse | None) -> str:
         f"{plan.source.num_rows:,} rows become {len(axes.dates):,} days x {len(axes.codes):,} stocks x "
         f"{len(plan.features)} features, {size:.2f} GiB on disk{kept}"
     )
-
-
-def check_disk(plan: Plan, axes: Axes, folder: Path) -> None:
-    needed, free = num_bytes(plan, axes), shutil.disk_usage(folder).free
-    if needed > free:
-        raise DataError(
-            f"preparing needs {needed / 2**30:.2f} GiB of disk, but {folder.parent} has {free / 2**30:.2f} GiB free. "
-            f"Free some, or choose another folder."
-        )
 
 
 def fill(

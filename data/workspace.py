@@ -1,0 +1,76 @@
+"""The folder that a preparation works in: one process at a time, gone when it fails, and only if the disk has room."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from data.errors import DataError
+from data.progress import Progress
+
+
+def make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"prepared markets need a folder that can be written, but {folder} is none: {error}") from error
+
+
+@contextlib.contextmanager
+def alone(lock: Path, progress: Progress) -> Iterator[None]:
+    """One process prepares; another says that it waits."""
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0.2)
+    except Timeout:
+        progress.say("another process is preparing this panel; waiting for it")
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def remove_orphans(folder: Path) -> None:
+    """Scratch of killed preparations: ours, whose lock we hold, and others' whose lock nobody holds."""
+    for left in folder.parent.glob(".*.tmp"):
+        key = left.name.split(".")[1]
+        if key == folder.name:
+            shutil.rmtree(left, ignore_errors=True)
+            continue
+        with contextlib.suppress(Timeout), FileLock(folder.parent / f".{key}.lock", timeout=0):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside the final one, gone afterwards whatever happens; a full disk is a message."""
+    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        scratch.mkdir(parents=True)
+        yield scratch
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DataError(
+                f"preparing needs more room than {folder.parent} has: {error.strerror}. Free some, or choose another "
+                f"folder."
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def refuse_full_disk(needed: int, folder: Path) -> None:
+    """Raises DataError where the disk has less than `needed` bytes free."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"preparing needs {needed / 2**30:.2f} GiB of disk, but {folder.parent} has {free / 2**30:.2f} GiB free. "
+            f"Free some, or choose another folder."
+        )
