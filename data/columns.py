@@ -138,6 +138,11 @@ def _targets(names: list[str], roles: dict[str, str], config: DataConfig) -> dic
     if absent := [name for name in found.values() if name not in names]:
         raise DataError(f"a target must be a column of the panel, but {_list(absent)} is not; it has {_list(names)}.")
     missing = [h for h in config.horizons if h not in found]
+    if missing and config.columns.targets and config.labels.source != "prices":
+        raise DataError(
+            f"columns.targets must name a column for every horizon of {config.horizons}, but there is none for "
+            f"{_list(missing)}. Add them, change horizons, or set labels.source to prices."
+        )
     has_prices = config.labels.price in roles
     if config.labels.source == "prices" or (config.labels.source == "auto" and missing and has_prices):
         found = {}
@@ -194,12 +199,20 @@ def _is_built_in(roles: dict[str, str], own: list[str], config: DataConfig) -> b
 
 
 def _groups(own: list[str], names: list[str], config: DataConfig) -> tuple[Group, ...]:
-    """Features known on their day first, then each group; a column belongs to the first group that names it."""
+    """Features known on their day first, then each group; a column belongs to the group that names it, or else to the
+    first one with a pattern for it.
+    """
     left, groups = list(own), []
     for name, group in config.columns.groups.items():
         if idle := [p for p in group.columns if not any(fnmatchcase(column, p) for column in names)]:
             raise DataError(f"columns.groups.{name} must name columns of the panel, but {_list(idle)} matches none.")
-        members = tuple(column for column in left if _matches(column, group.columns))
+        named_elsewhere = {c for other, g in config.columns.groups.items() if other != name for c in g.columns}
+        if twice := sorted(named_elsewhere & set(group.columns)):
+            raise DataError(
+                f"a column must be named in one group, but {_list(twice)} of columns.groups.{name} is in another one "
+                f"too. Leave it out of one of them."
+            )
+        members = tuple(c for c in left if _matches(c, group.columns) and c not in named_elsewhere)
         left = [column for column in left if column not in members]
         if members:
             groups.append(Group(name, members, group.publication_lag))

@@ -144,10 +144,10 @@ class Ingest:
         try:
             values = matrix([batch.column(name) for name in names], dtype)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            told = ", ".join(f"{name} ({batch.column(name).type})" for name in names[:5])
+            wrong = next((name for name in names if not _is_numeric(batch.column(name), dtype)), names[0])
             raise DataError(
-                f"prices, targets and features must be numbers, but {self.source.path} holds text in one of {told}: "
-                f"{error}. Store it as numbers, or exclude the column."
+                f"prices, targets and features must be numbers, but {wrong} of {self.source.path} holds "
+                f"{batch.column(wrong).type}: {error}. Store it as numbers, or exclude the column."
             ) from error
         self._note_infinite(values, names, where, batch)
         return values
@@ -197,3 +197,11 @@ class Ingest:
 
     def _name(self, day: np.ndarray, stock: np.ndarray, row: int) -> str:
         return f"{self.axes.all_dates[day[row]]} {self.axes.all_codes[stock[row]]}"
+
+
+def _is_numeric(column: pa.Array, dtype: type[np.generic]) -> bool:
+    try:
+        matrix([column], dtype)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True

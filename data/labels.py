@@ -58,7 +58,7 @@ def tradable_entries(bars: dict[str, np.ndarray]) -> np.ndarray:
         tradable &= bars["volume"] > 0
     if "high" in bars and "low" in bars:
         before = _recent(close)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):
             moved = np.abs(close / before - 1) >= LOCKED_MOVE
         tradable &= ~((bars["high"] == bars["low"]) & moved)
     return tradable

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+USUAL_WEIGHTS = (1.0, 0.8, 0.7, 0.5, 0.3)  # the nearer horizon counts more
+
+
+def weights_for(num_horizons: int, weights: tuple[float, ...]) -> tuple[float, ...]:
+    """The weights where they fit the horizons, and the usual ones where they do not."""
+    if len(weights) == num_horizons:
+        return weights
+    return tuple(USUAL_WEIGHTS[min(k, len(USUAL_WEIGHTS) - 1)] for k in range(num_horizons))
+
 
 class TrainConfig(BaseModel):
     """Optimiser, budget and loss of one trial."""

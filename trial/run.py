@@ -25,6 +25,7 @@ from search_spaces import find_space
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
 from search_spaces.space import REFERENCE, SearchSpace
+from search_spaces.train import weights_for
 from storage.database import check_reachable, check_url, open_storage
 from storage.lease import Lease
 from storage.provenance import code_hash, provenance
@@ -204,7 +205,9 @@ def _prepare(request: SweepRequest, space: SearchSpace, console: Console) -> Pre
     prove_purged(splits, data)
     _tell_market(market, data, console)
     epochs = request.epochs or space.budget.epochs
-    base = space.reference.replace(**{"data": data, "train.epochs": epochs, "seed": request.seed})
+    weights = weights_for(len(data.horizons), space.reference.train.horizon_weights)
+    changes = {"data": data, "train.horizon_weights": weights, "train.epochs": epochs, "seed": request.seed}
+    base = space.reference.replace(**changes)
     return Prepared(
         request=request,
         space=space,

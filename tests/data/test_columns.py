@@ -271,3 +271,23 @@ def test_periodic_publications_without_a_lag_are_remembered(tmp_path: Path, name
     assert settled(tmp_path, [*USERS, name]).unlagged == (name,)
     groups = {"g": {"columns": [name], "publication_lag": 0}}
     assert settled(tmp_path, [*USERS, name], columns={"groups": groups}).unlagged == ()
+
+
+def test_a_name_beats_a_pattern_whatever_the_order_of_the_groups(tmp_path: Path) -> None:
+    groups = {
+        "all": {"columns": ["f*"], "publication_lag": 1},
+        "slow": {"columns": ["f2"], "publication_lag": 45},
+    }
+    found = settled(tmp_path, ["date", "code", *OHLCV, *OWN], columns={"groups": groups, "features": "own"}).groups
+    assert {group.name: "f2" in group.columns for group in found} == {"all": False, "slow": True}
+
+
+def test_a_column_named_in_two_groups_is_refused(tmp_path: Path) -> None:
+    groups = {name: {"columns": ["f2"], "publication_lag": 1} for name in ("one", "two")}
+    said = refusal(tmp_path, ["date", "code", *OHLCV, *OWN], columns={"groups": groups})
+    assert "must be named in one group" in said
+
+
+def test_named_targets_that_lack_a_horizon_are_refused_and_not_replaced(tmp_path: Path) -> None:
+    said = refusal(tmp_path, [*RAW, *OWN, "gain"], horizons=[1, 5], columns={"targets": {1: "gain"}})
+    assert "must name a column for every horizon" in said

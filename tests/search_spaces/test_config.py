@@ -29,6 +29,7 @@ from model.temporal.identity import LastDayConfig
 from search_spaces import SPACES
 from search_spaces.config import TrialConfig, validated
 from search_spaces.errors import SpaceError
+from search_spaces.train import weights_for
 from tests.search_spaces.helpers import draw_random
 
 REFERENCE = TrialConfig()
@@ -305,3 +306,10 @@ def test_the_folds_of_any_market_make_a_configuration() -> None:
     for num_days in (260, 1274, 1597, 5000):
         config = REFERENCE.replace(**{"data.splits": SplitConfig.for_market(num_days)})
         assert config.data.splits.holdout_days < num_days
+
+
+@pytest.mark.parametrize(
+    ("num", "weights"), [(1, (1.0,)), (2, (1.0, 0.8)), (4, (9.0, 1, 1, 1)), (6, (1, 0.8, 0.7, 0.5, 0.3, 0.3))]
+)
+def test_other_horizons_get_the_usual_weights(num: int, weights: tuple[float, ...]) -> None:
+    assert weights_for(num, (9.0, 1, 1, 1)) == weights
