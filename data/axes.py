@@ -40,8 +40,12 @@ class Axes:
     @cached_property
     def kept_stock(self) -> np.ndarray:
         """Position among all codes -> position among `codes`, -1 for those that list later."""
+        return self.positions(self.all_codes.tolist())
+
+    def positions(self, codes: list[str]) -> np.ndarray:
+        """[len(codes)] positions among `codes` of these axes, -1 for those that are not there."""
         place = {code: number for number, code in enumerate(self.codes.tolist())}
-        return np.array([place.get(code, -1) for code in self.all_codes.tolist()], np.int64)
+        return np.array([place.get(code, -1) for code in codes], np.int64)
 
 
 def read_axes(source: Source, columns: Columns, config: DataConfig) -> Axes:

@@ -10,8 +10,6 @@ import numpy as np
 
 from data.rolling import shift
 
-PRICES = ("open", "high", "low", "close", "volume", "turnover")
-
 
 @dataclass(frozen=True, eq=False)
 class Bars:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import accumulate, pairwise
 
 import pyarrow as pa
 
@@ -59,6 +60,11 @@ class Columns:
     def own(self) -> list[str]:
         """Own features in the store's order."""
         return [column for group in self.groups for column in group.columns]
+
+    def slices(self, first: int) -> list[slice]:
+        """Where each group's columns lie in an array whose own features begin at `first`."""
+        ends = accumulate((len(group.columns) for group in self.groups), initial=first)
+        return [slice(start, stop) for start, stop in pairwise(ends)]
 
     @property
     def bars(self) -> list[str]:

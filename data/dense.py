@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-Columns = slice | np.ndarray
+Places = slice | np.ndarray  # of columns
 PAGE = 4096
 TILE = 2048  # rows that are transposed at once, so that they stay in the cache
 
@@ -45,7 +45,7 @@ class DenseFile:
         for first in range(start, self.shape[0], self.stretch):
             yield first, min(first + self.stretch, self.shape[0])
 
-    def write(self, day: np.ndarray, stock: np.ndarray, values: np.ndarray, columns: Columns = slice(None)) -> None:
+    def write(self, day: np.ndarray, stock: np.ndarray, values: np.ndarray, columns: Places = slice(None)) -> None:
         """Puts rows [R, C'] at (day, stock) into `columns`; days outside the array are left out."""
         inside = (day >= 0) & (day < self.shape[0])
         if not inside.all():

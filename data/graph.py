@@ -6,16 +6,15 @@ yesterday's market-demeaned return of the source moves with today's of the targe
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import xxhash
 from filelock import FileLock
 
+from data.cache import digest
 from data.config import CorrelationGraphConfig, GraphConfig, NoGraphConfig, SectorGraphConfig
 from data.edges import Edges, correlation_edges, sector_edges, shuffled
 from data.errors import DataError
@@ -78,8 +77,7 @@ class DailyGraphs:
 
 def graph_key(config: GraphConfig) -> str:
     """Hash of all settings of a graph: the name of its folder."""
-    content = json.dumps([GRAPH_VERSION, config.model_dump(mode="json")], sort_keys=True)
-    return xxhash.xxh3_128_hexdigest(content.encode())[:16]
+    return digest([GRAPH_VERSION, config.model_dump(mode="json")])
 
 
 def open_graphs(

@@ -105,13 +105,13 @@ class Ingest:
         kept = (every_day < len(self.axes.dates)) & (stock >= 0)
         day = np.where(kept, every_day, -1)
         where = (every_day, every_stock)
-        for group, start in zip(self.columns.groups, self._starts(), strict=True):
+        for group, place in zip(self.columns.groups, self.columns.slices(self.num_built_in), strict=True):
             names = [name for name in group.columns if name in job.own]
             if names:
                 values = self._numbers(batch, names, np.float32, where)
                 later = np.where(day >= 0, day + group.lag, -1)
                 later[later < job.first_day] = -1
-                self.files.features.write(later, stock, values, self._places(group.columns, names, start))
+                self.files.features.write(later, stock, values, self._places(group.columns, names, place.start))
         if job.rest:
             self._write_rest(batch, job, day, stock, where)
 
@@ -127,11 +127,6 @@ class Ingest:
         for role, file in files.labels.items():
             file.write(day, stock, self._label_codes(batch, role))
         files.present.write(day, stock, np.ones(len(day), np.bool_))
-
-    def _starts(self) -> list[int]:
-        """First column of each group in `features`."""
-        sizes = [len(group.columns) for group in self.columns.groups]
-        return [self.num_built_in + sum(sizes[:number]) for number in range(len(sizes))]
 
     def _places(self, members: tuple[str, ...], names: list[str], start: int) -> slice | np.ndarray:
         """Columns of `features` that the names take; a slice where they are neighbours, which is faster."""

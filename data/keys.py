@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import xxhash
 
+from data.cache import digest
 from data.columns import Columns
 from data.config import DataConfig
 from data.features import FEATURES
@@ -30,26 +29,22 @@ def settings_key(config: DataConfig) -> str:
         "delay": config.delay,
         "calendar": config.calendar,
         "columns": config.columns.model_dump(mode="json"),
-        "groups": list(config.columns.groups),  # a column belongs to the first that names it
+        "groups": list(config.columns.groups),  # a column that none names belongs to the first whose pattern fits
         "universe": config.universe.model_dump(mode="json"),
         "labels": {"source": config.labels.source, "price": config.labels.price},
         "min_stocks": config.min_stocks,
         "inspection": config.inspection.model_dump(mode="json"),  # what one refuses, another lets pass
         "holdout": [config.splits.holdout_days, str(config.splits.holdout_from)],
     }
-    return _hash(settings)
+    return digest(settings)
 
 
 def store_key(panel: str, settings: str) -> str:
     """Of bytes and settings together: the name of the store's folder."""
-    return _hash([panel, settings])
+    return digest([panel, settings])
 
 
 def key_columns(source: Source, columns: Columns) -> list[str]:
     """The columns whose bytes count: all stored ones, and the files' names where they are a key."""
     names = [name for name in source.schema if name != FILE_NAME]
     return names + [FILE_NAME] * (FILE_NAME in columns.roles.values())
-
-
-def _hash(content: object) -> str:
-    return xxhash.xxh3_128_hexdigest(json.dumps(content, sort_keys=True).encode())[:16]

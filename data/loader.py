@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 
 from data.batch import DayBlock, make_block, window_rows
+from data.cache import digest, made_once
 from data.config import DataConfig
 from data.errors import DataError
 from data.residence import Where, choose_residence
@@ -111,17 +109,10 @@ def _enough_stocks(targets: np.ndarray, fold: Fold, config: DataConfig) -> dict[
 
 def fold_scaler(store: MarketStore, fold: Fold, config: DataConfig) -> RobustScaler:
     """The scaler of the fold's training days, fitted once per store and shared by all trials."""
-    key = json.dumps([fold.train.start, fold.train.stop, config.clip])
-    path = store.folder / f"scaler-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json"
-    if not path.exists():
-        with FileLock(path.with_suffix(".lock")):
-            if not path.exists():
-                _fit_scaler(store, fold, config, path)
-    return RobustScaler.from_dict(json.loads(path.read_text()))
+    key = digest([fold.train.start, fold.train.stop, config.clip])
 
+    def fit(path: Path) -> None:
+        scaler = RobustScaler.fit(store.features[fold.train.start : fold.train.stop], config.clip)
+        path.write_text(json.dumps(scaler.to_dict()))
 
-def _fit_scaler(store: MarketStore, fold: Fold, config: DataConfig, path: Path) -> None:
-    scaler = RobustScaler.fit(store.features[fold.train.start : fold.train.stop], config.clip)
-    scratch = path.with_suffix(f".{os.getpid()}.tmp")
-    scratch.write_text(json.dumps(scaler.to_dict()))
-    scratch.rename(path)
+    return RobustScaler.from_dict(json.loads(made_once(store.folder / f"scaler-{key}.json", fit).read_text()))

@@ -111,10 +111,7 @@ def _build(plan: Plan, folder: Path, progress: Progress, budget: int) -> None:
         refuse_errors(findings, plan.source.path)
         manifest.save(scratch)
         if reuse is not None:
-            place = {code: number for number, code in enumerate(axes.codes.tolist())}
-            carry_graphs(
-                reuse.folder, scratch, reuse.base, np.array([place.get(code, -1) for code in reuse.meta.codes])
-            )
+            carry_graphs(reuse.folder, scratch, reuse.base, axes.positions(reuse.meta.codes))
         _write_meta(plan, axes, derived, findings, scratch, folder.name)
         scratch.rename(folder)
 
@@ -186,15 +183,12 @@ def _blank_missing(files: Files, plan: Plan, reuse: Reuse | None, num_built_in: 
     for file, first in ((files.bars, reuse.base if reuse else 0), (files.targets, reuse.targets if reuse else 0)):
         if file is not None:
             file.blank(missing, start=first)
-    start = num_built_in
-    for group in plan.columns.groups:
+    for group, place in zip(plan.columns.groups, plan.columns.slices(num_built_in), strict=True):
         late = missing.copy()
         late[group.lag :] |= missing[: max(0, len(missing) - group.lag)]
         late[: group.lag] = True
-        columns = slice(start, start + len(group.columns))
         first = min((reuse.own[name] for name in group.columns), default=0) if reuse else 0
-        files.features.blank(late, columns, start=first)
-        start += len(group.columns)
+        files.features.blank(late, place, start=first)
 
 
 def view(plan: Plan, axes: Axes, faults: RowFaults, folder: Path, num_built_in: int) -> Panel:

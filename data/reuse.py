@@ -58,8 +58,7 @@ class Reuse:
 
     def copy(self, files: Files, columns: Columns, axes: Axes, num_built_in: int) -> None:
         """Fills the new files with what the earlier store has, at the places that its stocks have now."""
-        place = {code: number for number, code in enumerate(axes.codes.tolist())}
-        now = np.array([place.get(code, -1) for code in self.meta.codes], np.int64)
+        now = axes.positions(self.meta.codes)
         kept = np.flatnonzero(now >= 0)
         for name in ("present", "bars", "labels"):
             file = {"present": files.present, "bars": files.bars, "labels": files.targets}[name]

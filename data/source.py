@@ -99,10 +99,6 @@ class Source:
     def num_rows(self) -> int:
         return sum(metadata.num_rows for metadata in self.metadata)
 
-    @property
-    def num_bytes(self) -> int:
-        return sum(file.stat().st_size for file in self.files)
-
     def batches(
         self, columns: list[str], batch_rows: int, groups: list[RowGroup] | None = None
     ) -> Iterator[tuple[RowGroup, pa.RecordBatch]]:

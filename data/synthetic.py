@@ -26,11 +26,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
-from filelock import FileLock
 from pydantic import Field
 from scipy.special import ndtr
 
 from data.bars import day_rank
+from data.cache import made_once
 from data.config import Frozen
 
 LEADERS_PER_STOCK = 4
@@ -84,13 +84,7 @@ class Market(NamedTuple):
 
 def synthetic_panel(folder: Path, config: SyntheticConfig) -> Path:
     """The path of the market's Parquet file under `folder`, generated once."""
-    path = folder / f"market-{config.key}.parquet"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{path.name}.lock"):
-            if not path.exists():
-                write_market(path, config)
-    return path
+    return made_once(folder / f"market-{config.key}.parquet", lambda path: write_market(path, config))
 
 
 def write_market(path: Path, config: SyntheticConfig, tell: object = None) -> None:

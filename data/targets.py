@@ -5,15 +5,13 @@ Each day stands by itself, so targets are computed once per store and settings, 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
-import xxhash
-from filelock import FileLock
 from scipy.special import ndtri
 
 from data.bars import day_rank
+from data.cache import digest, made_once
 from data.config import LabelConfig
 
 TARGETS_VERSION = 1  # raise when the same settings give other targets
@@ -30,24 +28,18 @@ def open_targets(
     config: LabelConfig,
 ) -> np.ndarray:
     """[D, N, K] float32 targets of every day, mapped; one process computes them, the others wait."""
-    key = xxhash.xxh3_64_hexdigest(f"{TARGETS_VERSION}{config.model_dump_json()}".encode())
-    path = store / "targets" / f"{key}.npy"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if not path.exists():
-                scratch = path.with_suffix(f".{os.getpid()}.tmp")
-                shape = labels_DNK.shape
-                out = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.float32, shape=shape)
-                width = max(1, STRETCH_BYTES // max(1, 4 * shape[1] * shape[2]))
-                for start in range(0, len(out), width):
-                    days = slice(start, start + width)
-                    out[days] = day_targets(
-                        labels_DNK[days], eligible_DN[days], sector_DN[days], volatility_DN[days], config
-                    )
-                out.flush()
-                scratch.rename(path)
-    return np.load(path, mmap_mode="r")
+    key = digest([TARGETS_VERSION, config.model_dump(mode="json")])
+
+    def compute(path: Path) -> None:
+        shape = labels_DNK.shape
+        out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        width = max(1, STRETCH_BYTES // max(1, 4 * shape[1] * shape[2]))
+        for start in range(0, len(out), width):
+            days = slice(start, start + width)
+            out[days] = day_targets(labels_DNK[days], eligible_DN[days], sector_DN[days], volatility_DN[days], config)
+        out.flush()
+
+    return np.load(made_once(store / "targets" / f"{key}.npy", compute), mmap_mode="r")
 
 
 def day_targets(

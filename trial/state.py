@@ -11,9 +11,8 @@ import torch
 from torch import nn
 
 from data.graph import EDGE_ATTRIBUTES
-from data.loader import fold_scaler
+from data.loader import FoldBlocks
 from data.scaler import RobustScaler
-from data.store import MarketStore
 from model.atft import ATFT
 from model.protocols import Sizes
 from search_spaces.config import TrialConfig
@@ -41,22 +40,21 @@ class TrainState:
         return next(self.model.parameters()).device
 
 
-def new_state(config: TrialConfig, store: MarketStore, device: torch.device) -> TrainState:
-    """A fresh state of `config` on `store`'s schema; seeds torch's generator for dropout and augmentation."""
+def new_state(config: TrialConfig, blocks: FoldBlocks) -> TrainState:
+    """A fresh state of `config` for the blocks it will see; seeds torch's generator for dropout and augmentation."""
     torch.manual_seed(config.seed)
     edge_attributes = 0 if config.data.graph.kind == "none" else len(EDGE_ATTRIBUTES)
     sizes = Sizes(
-        features=len(store.meta.features),
+        features=len(blocks.store.meta.features),
         hidden=config.model.hidden,
         window=config.data.window,
         edge_attributes=edge_attributes,
         horizons=len(config.data.horizons),
     )
-    model = ATFT(config.model, sizes, config.seed).to(device)
+    model = ATFT(config.model, sizes, config.seed).to(blocks.device)
     optimizer = torch.optim.AdamW(_groups(model, config.train.weight_decay), lr=config.train.learning_rate)
     average = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    scaler = fold_scaler(store, store.splits(config.data)[config.fold], config.data)
-    return TrainState(model, average, optimizer, scaler)
+    return TrainState(model, average, optimizer, blocks.scaler)
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:

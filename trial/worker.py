@@ -84,7 +84,7 @@ class SweepTrial(tune.Trainable):
         fold = store.splits(order.config.data)[order.config.fold]
         device = torch.device(order.device)
         blocks = FoldBlocks(store, fold, order.config.data, order.config.train.block_days, device)
-        return new_state(order.config, store, device), blocks
+        return new_state(order.config, blocks), blocks
 
     def _kept(self, result: EpochResult, state: TrainState, blocks: FoldBlocks) -> EpochResult:
         """Writes the predictions before the last result is sent, so that COMPLETE means they are there."""

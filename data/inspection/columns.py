@@ -46,12 +46,9 @@ def empty_columns(panel: Panel) -> list[Finding]:
 
 def _tables(panel: Panel) -> Iterator[_Table]:
     days = panel.present.shape[0]
-    start = panel.num_built_in
-    for group in panel.columns.groups:
+    for group, place in zip(panel.columns.groups, panel.columns.slices(panel.num_built_in), strict=True):
         way = "Fill it in, or add it to columns.exclude: {name}."
-        part = panel.features[..., start : start + len(group.columns)]
-        yield _Table("feature", list(group.columns), part, min(group.lag, days - 1), days, way)
-        start += len(group.columns)
+        yield _Table("feature", list(group.columns), panel.features[..., place], min(group.lag, days - 1), days, way)
     if panel.columns.targets:
         way = "Fill it in, or name another column in columns.targets."
         names = list(panel.columns.targets.values())

@@ -41,8 +41,8 @@ def blocks(small_store: MarketStore, config: TrialConfig) -> FoldBlocks:
 
 
 @pytest.fixture
-def state(small_store: MarketStore, config: TrialConfig) -> TrainState:
-    return new_state(config, small_store, CPU)
+def state(blocks: FoldBlocks, config: TrialConfig) -> TrainState:
+    return new_state(config, blocks)
 
 
 def timeless(results: list[EpochResult]) -> list[dict[str, object]]:
@@ -51,15 +51,15 @@ def timeless(results: list[EpochResult]) -> list[dict[str, object]]:
 
 
 def test_four_epochs_equal_two_and_resume_and_two(
-    state: TrainState, blocks: FoldBlocks, config: TrialConfig, small_store: MarketStore, tmp_path: Path
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig, tmp_path: Path
 ) -> None:
     whole = list(fit(state, blocks, config))
-    first = new_state(config, small_store, CPU)
+    first = new_state(config, blocks)
     run = fit(first, blocks, config)
     next(run), next(run)
     save_state(first, tmp_path / "checkpoint.pt")
     torch.manual_seed(12345)
-    second = load_state(new_state(config, small_store, CPU), tmp_path / "checkpoint.pt")
+    second = load_state(new_state(config, blocks), tmp_path / "checkpoint.pt")
     rest = list(fit(second, blocks, config))
     assert timeless(second.results) == timeless(whole)
     assert len(rest) == 2
@@ -67,12 +67,10 @@ def test_four_epochs_equal_two_and_resume_and_two(
         assert torch.equal(value, second.model.state_dict()[name]), name
 
 
-def test_the_same_seed_gives_the_same_results_and_another_seed_others(
-    blocks: FoldBlocks, config: TrialConfig, small_store: MarketStore
-) -> None:
+def test_the_same_seed_gives_the_same_results_and_another_seed_others(blocks: FoldBlocks, config: TrialConfig) -> None:
     def run(seed: int) -> list[dict[str, object]]:
         seeded = config.replace(seed=seed)
-        return timeless(list(fit(new_state(seeded, small_store, CPU), blocks, seeded)))
+        return timeless(list(fit(new_state(seeded, blocks), blocks, seeded)))
 
     assert run(0) == run(0)
     assert run(0) != run(1)
