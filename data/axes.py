@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.columns import Columns, settle_columns
+from data.columns import Columns
 from data.config import DataConfig, SplitConfig
 from data.errors import DataError
 from data.source import Source
 
 KEY_ROWS = 1 << 17
 UNKNOWN = ""
+BASIC_DAY = r"^(\d{4})(\d{2})(\d{2})$"
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class KeyReader:
     def _dates(self, column: pa.Array) -> pa.Array:
         """date32 from dates, zoneless timestamps or ISO text; an integer could mean anything and is refused."""
         plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-        law = "dates must be Parquet dates, timestamps without a time zone or ISO days (2020-01-31)"
+        law = "dates must be Parquet dates, timestamps without a time zone or ISO days (2020-01-31, 20200131)"
         where = f"{self.roles['date']} of {self.path}"
         if pa.types.is_timestamp(plain.type) and plain.type.tz:
             raise DataError(f"{law}, but {where} is in zone {plain.type.tz}. Store the exchange's own day.")
@@ -126,7 +127,8 @@ class KeyReader:
         if pa.types.is_date32(plain.type):
             return plain
         try:
-            return pc.cast(plain, pa.date32())
+            days = pc.replace_substring_regex(plain, BASIC_DAY, r"\1-\2-\3") if is_text else plain
+            return pc.cast(days, pa.date32())
         except pa.ArrowInvalid as error:
             wrong = [value for value in plain.to_pylist() if value is not None and not _is_day(str(value))]
             example = repr(wrong[0]) if wrong else str(error)
@@ -137,9 +139,9 @@ class KeyReader:
 
 
 def _is_day(text: str) -> bool:
-    """Whether Arrow would read it: YYYY-MM-DD and nothing else."""
+    """Whether `_dates` would read it: YYYY-MM-DD or YYYYMMDD and nothing else."""
     try:
-        return dt.date.fromisoformat(text).isoformat() == text
+        return dt.date.fromisoformat(text).isoformat() in (text, re.sub(BASIC_DAY, r"\1-\2-\3", text))
     except ValueError:
         return False
 
@@ -191,13 +193,3 @@ def _calendar_days(dates: np.ndarray, name: str) -> np.ndarray:
             f"{outside[0]}. Remove them, or set calendar to panel."
         )
     return sessions[(sessions >= dates[0]) & (sessions <= dates[-1])]
-
-
-def panel_dates(panel: Path, config: DataConfig) -> np.ndarray:
-    """[D] trading days of a panel, hold-out included, from its key columns alone.
-
-    Raises:
-        DataError: as `read_axes`.
-    """
-    source = Source.open(panel)
-    return read_axes(source, settle_columns(source, config), config).all_dates

@@ -33,6 +33,7 @@ USUAL: dict[str, tuple[str, ...]] = {
 PRICE_SETS = tuple({role: f"{prefix}{role}" for role in PRICES} for prefix in ("adjustment", "adjusted", "adj", ""))
 TARGET = re.compile(r"^(?:target|label|y)[_-]?(\d+)d?$", re.IGNORECASE)
 FORWARD = re.compile(r"^(target|label|y|fwd|future|next|forward_?ret\w*)(?=[_-]|\d|$)", re.IGNORECASE)
+ROW_NUMBER = re.compile(r"^(__index_level_\d+__|Unnamed: ?\d+|index|row_?(idx|id|number|nr))$", re.IGNORECASE)
 PERIODIC = re.compile(r"^(stmt|statement|fin|fundamental|eps|margin|weekly|flow|investor|short_?sell)", re.IGNORECASE)
 
 
@@ -55,6 +56,7 @@ class Columns:
     groups: tuple[Group, ...]  # the panel's own features, in the store's order
     unused: dict[str, str]  # column -> why it is no feature
     unlagged: tuple[str, ...]  # features whose names speak of periodic publication, without a lag
+    spare_targets: tuple[str, ...] = ()  # the user's own for some horizons, unused because the others have none
 
     @property
     def own(self) -> list[str]:
@@ -85,7 +87,7 @@ def settle_columns(source: Source, config: DataConfig) -> Columns:
     """
     names = list(source.schema)
     roles = _roles(source, config)
-    targets = _targets(names, roles, config)
+    targets, spare = _targets(names, roles, config)
     taken = {*roles.values(), *targets.values()} - {roles.get("returns", "")}
     own, unused = _own_features(source, config, taken)
     built_in = _is_built_in(roles, own, config)
@@ -100,7 +102,8 @@ def settle_columns(source: Source, config: DataConfig) -> Columns:
     groups = _groups(own, names, config)
     lagged = {column for group in groups if group.name for column in group.columns}
     unlagged = tuple(name for name in own if PERIODIC.match(name) and name not in lagged)
-    return Columns(roles, targets, built_in, groups, unused, unlagged)
+    _refuse_unknown_leaks(names, config)
+    return Columns(roles, targets, built_in, groups, unused, unlagged, spare)
 
 
 def _roles(source: Source, config: DataConfig) -> dict[str, str]:
@@ -114,10 +117,12 @@ def _roles(source: Source, config: DataConfig) -> dict[str, str]:
     for role, candidates in USUAL.items():
         found = next((usual[name] for name in candidates if name in usual and usual[name] not in roles.values()), None)
         if role not in roles and found is not None:
+            _refuse_twins(role, found, names)
             roles[role] = found
     prices = next((s for s in PRICE_SETS if all(s[role] in usual for role in PRICES)), PRICE_SETS[-1])
     for role in PRICES:
         if role not in roles and prices[role] in usual:
+            _refuse_twins(role, usual[prices[role]], names)
             roles[role] = usual[prices[role]]
     for role in ("date", "code"):
         if role not in roles and len(source.files) > 1 and FILE_NAME not in roles.values():
@@ -135,8 +140,27 @@ def _roles(source: Source, config: DataConfig) -> dict[str, str]:
     return roles
 
 
-def _targets(names: list[str], roles: dict[str, str], config: DataConfig) -> dict[int, str]:
-    """The user's own forward returns, where they are wanted and every horizon has one."""
+def _refuse_twins(role: str, found: str, names: list[str]) -> None:
+    """Two columns of one name but for case and blanks: nobody can guess which is meant."""
+    twins = [name for name in names if _plain(name) == _plain(found)]
+    if len(twins) > 1:
+        raise DataError(
+            f"a panel must have one column for the {role}, but {_list(twins)} could each be it. Name the right one in "
+            f"data.columns.{role}."
+        )
+
+
+def _refuse_unknown_leaks(names: list[str], config: DataConfig) -> None:
+    unknown = [name for name in config.inspection.allow_leaks if name not in names]
+    if unknown:
+        raise DataError(
+            f"inspection.allow_leaks must name columns of the panel, but {_list(unknown)} is none; it has "
+            f"{_list(names)}."
+        )
+
+
+def _targets(names: list[str], roles: dict[str, str], config: DataConfig) -> tuple[dict[int, str], tuple[str, ...]]:
+    """The user's own forward returns where every horizon has one, and those that are left aside where not all do."""
     found = dict(config.columns.targets)
     for name in names if not found else ():
         if match := TARGET.match(name):
@@ -150,7 +174,11 @@ def _targets(names: list[str], roles: dict[str, str], config: DataConfig) -> dic
             f"{_list(missing)}. Add them, change horizons, or set labels.source to prices."
         )
     has_prices = config.labels.price in roles
-    if config.labels.source == "prices" or (config.labels.source == "auto" and missing and has_prices):
+    spare: tuple[str, ...] = ()
+    if config.labels.source == "prices":
+        found = {}
+    elif config.labels.source == "auto" and missing and has_prices:
+        spare = tuple(name for horizon, name in found.items() if horizon in config.horizons)
         found = {}
     elif missing and config.labels.source == "panel":
         raise DataError(
@@ -165,7 +193,13 @@ def _targets(names: list[str], roles: dict[str, str], config: DataConfig) -> dic
         )
     if not found and not has_prices:
         raise DataError(f"labels from prices need the column {config.labels.price}. Name it in data.columns.")
-    return {h: found[h] for h in config.horizons} if found else {}
+    if found and config.labels.price != "close":
+        raise DataError(
+            f"labels.price says how prices become labels, but here the panel's own "
+            f"{_list(found[h] for h in config.horizons)} are the labels. Set labels.source to prices, or leave "
+            f"labels.price out."
+        )
+    return {h: found[h] for h in config.horizons} if found else {}, spare
 
 
 def _own_features(source: Source, config: DataConfig, taken: set[str]) -> tuple[list[str], dict[str, str]]:
@@ -178,6 +212,8 @@ def _own_features(source: Source, config: DataConfig, taken: set[str]) -> tuple[
             unused[name] = "excluded"
         elif FORWARD.match(name) or name in config.columns.targets.values():
             unused[name] = "its name speaks of the future"
+        elif ROW_NUMBER.match(name):
+            unused[name] = "a row number is no feature"
         elif not _is_number(kind):
             unused[name] = f"{kind} is no number"
         elif _is_price(name):
@@ -232,7 +268,8 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 def _is_number(kind: pa.DataType) -> bool:
     of = pa.types
-    return of.is_integer(kind) or of.is_floating(kind) or of.is_boolean(kind) or of.is_decimal(kind)
+    kinds = (of.is_integer, of.is_floating, of.is_boolean, of.is_decimal, of.is_null)  # null: a column of nothing else
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def _is_price(name: str) -> bool:

@@ -59,9 +59,10 @@ def sector_edges(
     config: SectorGraphConfig,
     windows: CorrelationGraphConfig,
 ) -> Edges:
-    """Every stock and its nearest in a ring of its sector's stocks; attributes over the windows of `windows`."""
+    """Every stock and its nearest in a ring of its sector's stocks; attributes over the windows of `windows`, 0 where a
+    stock has no returns in them."""
     recent = history_TN[-windows.window :]
-    nodes = np.flatnonzero(eligible_N & np.isfinite(history_TN[-1]) & (sector_N > 0))
+    nodes = np.flatnonzero(eligible_N & (sector_N > 0))
     pairs = []
     for sector in np.unique(sector_N[nodes]):
         ring = np.flatnonzero(sector_N[nodes] == sector)

@@ -18,27 +18,37 @@ class Finding:
     severity: Literal["error", "doubt"]
     check: str  # short name of the law, such as "duplicate keys"
     column: str
-    count: int  # rows, days, stocks or columns, as `law` says
-    example: str  # the first offence: date, code and value
+    count: int
+    unit: str  # what is counted: "row", "day", "stock"
+    example: str  # "first: " date, code and value, or what was measured
     law: str  # what must hold
     way_out: str
 
     @property
     def sentence(self) -> str:
         """The law, the offence and the way out."""
-        first = f"; first: {self.example}" if self.example else ""
-        return f"{self.law}, but {self.column} has {self.count:,}{first}. {self.way_out}"
+        return f"{self.law}. {self.column}: {self.offence}. {self.way_out}"
+
+    @property
+    def offence(self) -> str:
+        """How many, and an example."""
+        return counted(self.count, self.unit) + (f" ({self.example})" if self.example else "")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def error(check: str, column: str, count: int, example: str, law: str, way_out: str) -> Finding:
-    return Finding("error", check, column, int(count), example, law, way_out)
+def error(check: str, column: str, count: int, unit: str, example: str, law: str, way_out: str) -> Finding:
+    return Finding("error", check, column, int(count), unit, example, law, way_out)
 
 
-def doubt(check: str, column: str, count: int, example: str, law: str, way_out: str) -> Finding:
-    return Finding("doubt", check, column, int(count), example, law, way_out)
+def doubt(check: str, column: str, count: int, unit: str, example: str, law: str, way_out: str) -> Finding:
+    return Finding("doubt", check, column, int(count), unit, example, law, way_out)
+
+
+def counted(number: int, unit: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
 
 
 def refuse_errors(findings: Iterable[Finding], panel: object) -> None:

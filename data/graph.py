@@ -20,7 +20,7 @@ from data.edges import Edges, correlation_edges, sector_edges, shuffled
 from data.errors import DataError
 
 EDGE_ATTRIBUTES = ("correlation", "lead_lag", "same_sector", "same_industry")
-GRAPH_VERSION = 2  # raise when the same settings give other edges
+GRAPH_VERSION = 3  # raise when the same settings give other edges
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,9 +144,13 @@ def build_graphs(
             sizes.append(edges.count)
             pieces.append(edges)
     if not sizes:
+        law, doubt = {
+            "correlation": ("whose returns are known together", "Is the panel long enough, and do its prices change?"),
+            "sector": ("of one sector", "Are its sectors known?"),
+        }[config.kind]
         raise DataError(
-            f"a {config.kind} graph needs two stocks of the universe whose returns are known together, but no day of "
-            f"the {len(returns)} has them. Is the panel long enough, and do its prices change?"
+            f"a {config.kind} graph needs two stocks of the universe {law}, but no day of the {len(returns)} has them. "
+            f"{doubt}"
         )
     indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     index = np.concatenate([piece.index for piece in pieces], axis=1)

@@ -6,14 +6,16 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.axes import read_axes
+from data.axes import Axes, read_axes
 from data.columns import Columns
-from data.config import DataConfig, SplitConfig
+from data.config import DataConfig, NoGraphConfig, SplitConfig
 from data.derive import derive
-from data.findings import Finding
+from data.errors import DataError
+from data.findings import Finding, counted, error
 from data.inspection import inspect_panel
 from data.prepare import MEMORY_MIB, fill, make_plan, num_bytes, view
 from data.progress import Progress, Silent
+from data.settings import suited_to
 from data.workspace import refuse_full_disk
 
 
@@ -35,7 +37,7 @@ def inspect(
         DataError: the panel cannot be read at all.
     """
     progress, base = progress or Silent(), config or DataConfig()
-    whole = base.model_copy(update={"splits": SplitConfig(holdout_days=0)})
+    whole = base.model_copy(update={"splits": SplitConfig(holdout_days=0), "graph": NoGraphConfig()})
     plan = make_plan(panel, whole)
     axes = read_axes(plan.source, plan.columns, whole)
     with tempfile.TemporaryDirectory() as name:
@@ -46,10 +48,21 @@ def inspect(
             derive(folder, plan.columns, axes, whole, 0, 0, memory_mib << 20)
             findings = inspect_panel(view(plan, axes, faults, folder, num_built_in=0))
     summary = (
-        f"{plan.source.num_rows:,} rows in {len(plan.source.files):,} files: {len(axes.dates):,} days "
-        f"{axes.dates[0]} .. {axes.dates[-1]}, {len(axes.codes):,} stocks"
+        f"{counted(plan.source.num_rows, 'row')} in {counted(len(plan.source.files), 'file')}: "
+        f"{counted(len(axes.dates), 'day')} {axes.dates[0]} .. {axes.dates[-1]}, "
+        f"{counted(len(axes.codes), 'stock')} {axes.codes[0]} .. {axes.codes[-1]}"
     )
-    return Inspection(summary, _notes(plan.columns), findings)
+    return Inspection(summary, _notes(plan.columns), _unsuited(base, plan.columns, axes) + findings)
+
+
+def _unsuited(config: DataConfig, columns: Columns, axes: Axes) -> list[Finding]:
+    """What a sweep would refuse before it reads a row: too short a history, a graph without its columns."""
+    try:
+        suited_to(config, columns, axes.all_dates)
+    except DataError as refusal:
+        law = "a sweep must be able to lay its folds, and to build its labels and its graph"
+        return [error("settings", "(settings)", len(axes.all_dates), "day", "", law, str(refusal))]
+    return []
 
 
 def _notes(columns: Columns) -> list[str]:

@@ -11,7 +11,7 @@ from data.config import DataConfig
 from data.features import FEATURES
 from data.source import FILE_NAME, Source
 
-FEATURES_VERSION = 2  # raise when the meaning of a feature, a label or a cell changes
+FEATURES_VERSION = 3  # raise when the meaning of a feature, a label or a cell changes
 
 
 def panel_key(table: np.ndarray, columns: list[str]) -> str:
@@ -21,7 +21,11 @@ def panel_key(table: np.ndarray, columns: list[str]) -> str:
 
 
 def settings_key(config: DataConfig) -> str:
-    """Of every setting that a prepared array depends on; graphs and scalers have keys of their own."""
+    """Of every setting that a cell of a prepared array depends on; graphs, targets and scalers have keys of their own.
+
+    Where the hold-out begins decides how many days there are, not what stands in them: it is in `store_key` alone, so
+    that a panel that has grown finds the days that it had before.
+    """
     settings = {
         "version": FEATURES_VERSION,
         "features": list(FEATURES),
@@ -34,14 +38,14 @@ def settings_key(config: DataConfig) -> str:
         "labels": {"source": config.labels.source, "price": config.labels.price},
         "min_stocks": config.min_stocks,
         "inspection": config.inspection.model_dump(mode="json"),  # what one refuses, another lets pass
-        "holdout": [config.splits.holdout_days, str(config.splits.holdout_from)],
     }
     return digest(settings)
 
 
-def store_key(panel: str, settings: str) -> str:
-    """Of bytes and settings together: the name of the store's folder."""
-    return digest([panel, settings])
+def store_key(panel: str, config: DataConfig) -> str:
+    """Of bytes, settings and hold-out together: the name of the store's folder."""
+    pinned = config.splits.holdout_from
+    return digest([panel, settings_key(config), str(pinned) if pinned else config.splits.holdout_days])
 
 
 def key_columns(source: Source, columns: Columns) -> list[str]:

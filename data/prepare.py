@@ -10,11 +10,11 @@ import numpy as np
 
 from data.axes import Axes, read_axes
 from data.columns import Columns, settle_columns
-from data.config import DataConfig
+from data.config import DataConfig, NoGraphConfig, SectorGraphConfig
 from data.derive import Derived, derive, first_known_day
 from data.errors import DataError
 from data.features import FEATURES
-from data.findings import Finding, refuse_errors
+from data.findings import Finding, counted, refuse_errors
 from data.graph import carry_graphs
 from data.ingest import Files, Ingest, Pass, RowFaults
 from data.inspection import inspect_panel
@@ -22,13 +22,14 @@ from data.inspection.panel import Panel
 from data.keys import key_columns, panel_key, settings_key, store_key
 from data.migrations import SCHEMA_VERSION
 from data.progress import Progress, Silent
-from data.reuse import Manifest, Reuse, find_reuse
+from data.reuse import Manifest, Reuse, find_reuse, has_changed_throughout
 from data.source import Source
 from data.store import MarketStore, StoreMeta
 from data.universe import check_universe
-from data.workspace import alone, make_folder, refuse_full_disk, remove_orphans, scratch_folder
+from data.workspace import alone, refuse_full_disk, remove_orphans, scratch_folder
 
 MEMORY_MIB = 1024  # default bound of what a preparation holds in memory
+BYTES_PER_EDGE = 24  # two ends of 4 bytes and four attributes
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Plan:
 
     @property
     def store_key(self) -> str:
-        return store_key(self.panel_key, self.settings_key)
+        return store_key(self.panel_key, self.config)
 
 
 def prepare(
@@ -76,7 +77,6 @@ def prepare(
     plan = make_plan(panel, config)
     folder = prepared / plan.store_key
     if not (folder / "meta.json").exists():
-        make_folder(prepared)
         with alone(prepared / f".{folder.name}.lock", progress):
             if not (folder / "meta.json").exists():
                 _build(plan, folder, progress, memory_mib << 20)
@@ -100,6 +100,11 @@ def _build(plan: Plan, folder: Path, progress: Progress, budget: int) -> None:
     manifest = Manifest(plan.key_columns, plan.digests, axes.group_days)
     reuse = find_reuse(folder.parent, plan.settings_key, manifest, plan.columns, axes)
     progress.say(_announcement(plan, axes, reuse))
+    if reuse is None and has_changed_throughout(folder.parent, plan.settings_key, axes):
+        progress.say(
+            "nothing is copied from the earlier store of this market: its columns, or all of its row groups, differ; a "
+            "panel that is sorted by date, or has a file per day, grows faster"
+        )
     with scratch_folder(folder) as scratch:
         refuse_full_disk(num_bytes(plan, axes), scratch)
         faults = fill(plan, axes, reuse, scratch, progress, budget, plan.num_built_in)
@@ -113,7 +118,16 @@ def _build(plan: Plan, folder: Path, progress: Progress, budget: int) -> None:
         if reuse is not None:
             carry_graphs(reuse.folder, scratch, reuse.base, axes.positions(reuse.meta.codes))
         _write_meta(plan, axes, derived, findings, scratch, folder.name)
+        _swap_in(scratch, folder)
+
+
+def _swap_in(scratch: Path, folder: Path) -> None:
+    """Another process may have been as fast: a refusal takes the lock away, and one who waited for it holds the old."""
+    try:
         scratch.rename(folder)
+    except OSError:
+        if not (folder / "meta.json").exists():
+            raise
 
 
 def _refuse_small(axes: Axes, config: DataConfig) -> None:
@@ -131,18 +145,23 @@ def _refuse_small(axes: Axes, config: DataConfig) -> None:
 
 
 def num_bytes(plan: Plan, axes: Axes) -> int:
-    """Disk that the store takes."""
+    """Disk that the store takes, with the targets and the graph that are computed beside it."""
     flags_and_labels = 3 + 8 + 2 * max(2, len(plan.columns.labels))  # present, eligible, seen; returns, volatility
-    per_cell = 4 * len(plan.features) + 4 * len(plan.config.horizons) + 8 * len(plan.columns.bars) + flags_and_labels
-    return len(axes.dates) * len(axes.codes) * per_cell + (1 << 20)
+    per_cell = 4 * len(plan.features) + 8 * len(plan.config.horizons) + 8 * len(plan.columns.bars) + flags_and_labels
+    graph = plan.config.graph
+    edges = 0
+    if not isinstance(graph, NoGraphConfig):  # a neighbour need not choose back, but in a sector's ring it does
+        degree = min(graph.k if isinstance(graph, SectorGraphConfig) else 2 * graph.k, len(axes.codes))
+        edges = degree * BYTES_PER_EDGE // graph.refresh_days
+    return len(axes.dates) * len(axes.codes) * (per_cell + edges) + (1 << 20)
 
 
 def _announcement(plan: Plan, axes: Axes, reuse: Reuse | None) -> str:
     size = num_bytes(plan, axes) / 2**30
-    kept = f"; {reuse.base:,} of them are copied from an earlier store" if reuse is not None and reuse.base else ""
+    kept = f"; {counted(reuse.base, 'day')} copied from an earlier store" if reuse is not None else ""
     return (
-        f"{plan.source.num_rows:,} rows become {len(axes.dates):,} days x {len(axes.codes):,} stocks x "
-        f"{len(plan.features)} features, {size:.2f} GiB on disk{kept}"
+        f"{counted(plan.source.num_rows, 'row')} become {counted(len(axes.dates), 'day')} x "
+        f"{counted(len(axes.codes), 'stock')} x {counted(len(plan.features), 'feature')}, {size:.2f} GiB on disk{kept}"
     )
 
 

@@ -20,6 +20,7 @@ from data.source import Source
 from data.store import StoreMeta, read_meta
 
 MANIFEST = "manifest.npz"
+UNUSABLE = (DataError, OSError, ValueError, KeyError)  # another layout, or a store that is being removed
 
 
 @dataclass(frozen=True)
@@ -106,16 +107,35 @@ class Reuse:
 def find_reuse(prepared: Path, settings: str, manifest: Manifest, columns: Columns, axes: Axes) -> Reuse | None:
     """The earlier store with the same settings that leaves the least to be read, if any leaves something."""
     best = None
-    for folder in sorted(prepared.iterdir()):
-        if folder.name.startswith(".") or not (folder / MANIFEST).exists() or not (folder / "meta.json").exists():
-            continue
+    for folder in _stores(prepared):
         try:
             found = _compare(folder, settings, manifest, columns, axes)
-        except (DataError, OSError, ValueError, KeyError):
-            continue  # another layout, or a store that is being removed: it is of no use here
+        except UNUSABLE:
+            continue
         if found is not None and (best is None or _saved(found) > _saved(best)):
             best = found
     return best
+
+
+def has_changed_throughout(prepared: Path, settings: str, axes: Axes) -> bool:
+    """Whether an earlier store is of this market and these settings: another order of rows would have let it help."""
+    for folder in _stores(prepared):
+        try:
+            meta = read_meta(folder)
+        except UNUSABLE:
+            continue
+        if meta.settings_key == settings and 2 * len(set(meta.codes) & set(axes.codes.tolist())) > len(meta.codes):
+            return True
+    return False
+
+
+def _stores(prepared: Path) -> list[Path]:
+    """The finished stores in a folder."""
+    return [
+        folder
+        for folder in sorted(prepared.iterdir())
+        if not folder.name.startswith(".") and (folder / MANIFEST).exists() and (folder / "meta.json").exists()
+    ]
 
 
 def _saved(reuse: Reuse) -> int:

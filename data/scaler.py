@@ -18,7 +18,7 @@ from torch import Tensor
 IQR_OF_NORMAL = 1.349  # divides the IQR so that a normal column gets unit deviation
 SKETCH_SIZE = 800  # KLL's k: rank error about 0.35 %
 FIT_BYTES = 256 << 20  # of columns that are sorted from one reading of the store
-ROWS = 2048  # rows that are scaled at once, so that they stay in the cache
+ROWS = 4096  # rows that are scaled at once, so that they stay in the cache
 
 
 class RobustScaler:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, get_args
 
+import numpy as np
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from data.axes import num_kept_days, panel_dates
-from data.config import DataConfig, SplitConfig
+from data.axes import num_kept_days, read_axes
+from data.columns import Columns, settle_columns
+from data.config import DataConfig, Frozen, SplitConfig
 from data.errors import DataError
+from data.source import Source
 from data.splits import make_splits
 
 
@@ -17,35 +23,128 @@ def read_data_config(path: Path | None, base: DataConfig | None = None) -> DataC
     """The data section of a YAML file over `base`: the section itself, or a configuration that has one.
 
     Raises:
-        DataError: no such file, no YAML, a key or value that breaks a rule.
+        DataError: no such file, no YAML, a key twice, a key or value that breaks a rule.
     """
     if path is None:
         return base
     try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = yaml.load(path.read_text(), _UniqueKeys)
+    except (OSError, ValueError, yaml.YAMLError) as error:  # a ValueError: 2024-02-30, or text that is not UTF-8
         raise DataError(f"data settings must be a readable YAML file, but {path} is not: {error}") from error
-    if isinstance(content, dict) and isinstance(content.get("data"), dict):
+    if isinstance(content, dict) and "data" in content:
         content = content["data"]
     if not isinstance(content, dict):
-        raise DataError(f"data settings must be a mapping such as 'horizons: [1, 5]', but {path} holds {content!r}.")
+        held = "is empty" if content is None else f"holds {content!r}"
+        raise DataError(f"data settings must be a mapping such as 'horizons: [1, 5]', but {path} {held}.")
     given = base.model_dump(exclude_unset=True) if base is not None else {}
     try:
         return DataConfig.model_validate({**given, **content})
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'data'}: {e['msg']}" for e in error.errors()]
-        raise DataError(f"the data settings in {path} break a rule: " + "; ".join(lines)) from error
+        raise DataError(f"the data settings in {path} break a rule: {broken_rules(error)}.") from error
+
+
+def broken_rules(error: ValidationError) -> str:
+    """What pydantic found, in words for the person who wrote the settings."""
+    return "; ".join(f"{'.'.join(map(str, found['loc'])) or 'data'} {_offence(found)}" for found in error.errors())
+
+
+def _offence(found: ErrorDetails) -> str:
+    kind, message = found["type"], found["msg"]
+    if kind == "extra_forbidden":
+        near = get_close_matches(str(found["loc"][-1]), _settings_beside(found["loc"]), n=1)
+        return "is no setting" + (f"; is {near[0]} meant?" if near else "")
+    if kind.startswith("union_tag"):
+        return "must say its kind, such as {kind: correlation}, {kind: sector} or {kind: none}"
+    if kind == "value_error":
+        return "is wrong: " + message.removeprefix("Value error, ")
+    return f"is wrong: {message[0].lower()}{message[1:]}, got {found['input']!r}"
+
+
+def _settings_beside(place: tuple[int | str, ...]) -> list[str]:
+    """The settings that may stand where `place`, a path of keys and kinds, does not."""
+    sections: list[type[Frozen]] = [DataConfig]
+    for key in place[:-1]:
+        inner = [s for section in sections if key in section.model_fields for s in _sections(section, str(key))]
+        of_kind = [section for section in sections if "kind" in section.model_fields]
+        sections = inner or [section for section in of_kind if section.model_fields["kind"].default == key] or sections
+    return [name for section in sections for name in section.model_fields]
+
+
+def _sections(section: type[Frozen], field: str) -> list[type[Frozen]]:
+    """The sections that a field can hold, alone, in a union or in a mapping."""
+
+    def within(kind: Any) -> list[type[Frozen]]:
+        if isinstance(kind, type) and issubclass(kind, Frozen):
+            return [kind]
+        return [found for part in get_args(kind) for found in within(part)]
+
+    return within(section.model_fields[field].annotation)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a mapping that names a key twice, of which YAML would keep the last in silence."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag.endswith(":merge"):
+                continue
+            if key.value in seen:
+                problem = f"the key {key.value!r} stands there twice"
+                raise yaml.constructor.ConstructorError("in a mapping", node.start_mark, problem, key.start_mark)
+            seen.add(key.value)
+        return node
 
 
 def suited(config: DataConfig, panel: Path) -> DataConfig:
     """The settings with splits that suit the panel's length, where none were given; refuses a history too short.
 
     Raises:
-        DataError: a panel whose dates or columns cannot be read, or too few days for the folds.
+        DataError: a panel whose dates or columns cannot be read, a graph that they do not allow, a hold-out that it
+            does not reach, or too few days for the folds.
     """
-    dates = panel_dates(panel, config)
-    if "splits" not in config.model_fields_set:
-        content = config.model_dump() | {"splits": SplitConfig.for_market(len(dates)).model_dump()}
-        config = DataConfig.model_validate(content)
+    source = Source.open(panel)
+    columns = settle_columns(source, config)
+    return suited_to(config, columns, read_axes(source, columns, config).all_dates)
+
+
+def suited_to(config: DataConfig, columns: Columns, dates: np.ndarray) -> DataConfig:
+    """The same for a panel that has been looked at: its columns, and its trading days with the hold-out."""
+    _refuse_impossible(config, columns)
+    if config.splits.holdout_from is not None and num_kept_days(dates, config.splits) == len(dates):
+        raise DataError(
+            f"splits.holdout_from must not lie after the panel's last day {dates[-1]}, but it is "
+            f"{config.splits.holdout_from}: nothing would be held out. Choose an earlier day, or holdout_days: 0."
+        )
+    splits = SplitConfig.for_market(len(dates)).model_dump() | config.splits.model_dump(exclude_unset=True)
+    config = DataConfig.model_validate(config.model_dump() | {"splits": splits})
     make_splits(num_kept_days(dates, config.splits), config.warm_up, config)
     return config
+
+
+def _refuse_impossible(config: DataConfig, columns: Columns) -> None:
+    """A graph, or labels, of columns that the panel does not have."""
+    kind, roles = config.graph.kind, columns.roles
+    has_returns = bool(roles.keys() & {"close", "returns"})
+    if kind == "correlation" and not has_returns:
+        way = "{kind: sector}, which needs none, or {kind: none}" if "sector" in roles else "{kind: none}"
+        raise DataError(
+            f"a correlation graph needs closes or one-day returns, but the panel has neither. Name the column in "
+            f"data.columns.close or data.columns.returns, or set data.graph to {way}."
+        )
+    if kind == "sector" and "sector" not in roles:
+        raise DataError(
+            "a sector graph needs a sector column, but the panel has none. Name it in data.columns.sector, or set "
+            "data.graph to {kind: correlation} or {kind: none}."
+        )
+    if config.labels.scale_by_volatility and not has_returns:
+        raise DataError(
+            "labels.scale_by_volatility needs closes or one-day returns, but the panel has neither. Name the column in "
+            "data.columns.close or data.columns.returns, or leave it out."
+        )
+    if config.labels.centre == "sector" and "sector" not in roles:
+        raise DataError(
+            "labels.centre 'sector' needs a sector column, but the panel has none. Name it in data.columns.sector, or "
+            "set labels.centre to day."
+        )

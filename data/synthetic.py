@@ -34,6 +34,7 @@ from data.cache import made_once
 from data.config import Frozen
 
 LEADERS_PER_STOCK = 4
+LARGEST_EFFECT = 5.0  # beyond it moves feed on themselves until no price can hold them
 FADE = 0.85  # share of a planted impulse that is left after one day
 QUICK_FADE = 0.7  # the same of a reversal
 MEAN_NOISE = 0.7351  # mean absolute value of the noise, a t with 5 degrees of freedom and unit deviation
@@ -51,11 +52,13 @@ class SyntheticConfig(Frozen):
     num_days: int = Field(800, ge=60, description="trading days")
     num_sectors: int = Field(8, ge=1, description="sectors; each has three industries")
     seed: int = Field(7, ge=0, description="equal seeds give equal bytes")
-    spillover: float = Field(1.0, ge=0, description="next-day reaction to the leaders' faded moves")
-    momentum: float = Field(0.2, ge=0, description="next-day reaction to the stock's own faded moves")
+    spillover: float = Field(1.0, ge=0, le=LARGEST_EFFECT, description="next-day reaction to the leaders' faded moves")
+    momentum: float = Field(0.2, ge=0, le=LARGEST_EFFECT, description="next-day reaction to its own faded moves")
     reversal: float = Field(0.0, ge=0, le=1, description="share of a move that turns back over the next days")
-    regime: float = Field(0.0, ge=0, description="next-day reaction to wildness, counted in a scale that changes")
-    regime_factor: float = Field(4.0, ge=1, description="largest factor of a regime's scale, up and down")
+    regime: float = Field(
+        0.0, ge=0, le=LARGEST_EFFECT, description="next-day reaction to wildness, in a changing scale"
+    )
+    regime_factor: float = Field(4.0, ge=1, le=20, description="largest factor of a regime's scale, up and down")
     missing_share: float = Field(0.005, ge=0, lt=0.5, description="share of stock days without a row")
     delisting_rate: float = Field(0.03, ge=0, lt=0.5, description="share of stocks that end per year; as many list")
     start: dt.date = Field(dt.date(2018, 1, 1), description="first business day")

@@ -21,15 +21,27 @@ from data.store import MarketStore
 TIMEOUT_SECONDS = 120.0  # a worker that is silent for longer is dead; the loader then raises
 
 
-class WorkerBlocks:
-    """Makes the blocks of a fold in `num_workers` processes, which stay alive from one call to the next."""
+class WorkerBlocks(FoldBlocks):
+    """A fold whose blocks are made in `num_workers` processes, which stay alive from one stream to the next.
 
-    def __init__(self, store: Path, fold: Fold, config: DataConfig, block_days: int, num_workers: int) -> None:
+    One stream is read at a time: beginning another ends it.
+    """
+
+    def __init__(
+        self,
+        store: MarketStore,
+        fold: Fold,
+        config: DataConfig,
+        block_days: int,
+        device: torch.device | None = None,
+        num_workers: int = 1,
+    ) -> None:
         if num_workers < 1:
             raise ValueError(f"num_workers must be at least 1, got {num_workers}: without workers use FoldBlocks.")
+        super().__init__(store, fold, config, block_days, device, where="mapped")
         self._order = _Order()
         self._loader = DataLoader(
-            _Blocks(store, fold, config, block_days),
+            _Blocks(store.folder, fold, config, block_days),
             sampler=self._order,
             batch_size=None,
             num_workers=num_workers,
@@ -37,20 +49,35 @@ class WorkerBlocks:
             persistent_workers=True,
             multiprocessing_context="spawn",
             timeout=TIMEOUT_SECONDS,
+            generator=torch.Generator(),  # torch's own would be drawn from, and dropout would differ from no workers
         )
+        self._streams = 0
 
     def stream(self, blocks: list[range]) -> Iterator[DayBlock]:
         """Each block exactly once, in the order given.
 
         Raises:
-            RuntimeError: a worker died or was silent for too long.
+            RuntimeError: a worker died or was silent for too long, or another stream was begun meanwhile.
         """
-        self._order.blocks = list(blocks)
-        yield from self._loader
+        self._streams += 1
+        mine, self._order.blocks = self._streams, list(blocks)
+        made = iter(self._loader)
+        while (block := _received(made)) is not None:
+            if mine != self._streams:
+                raise RuntimeError("one stream of a WorkerBlocks is read at a time, but another was begun.")
+            yield block.to(self.device)
+
+
+def _received(made: Iterator[DayBlock]) -> DayBlock | None:
+    """The next block, None at the end; a worker that dies while it hands one over is torch's other way to tell."""
+    try:
+        return next(made, None)
+    except (EOFError, ConnectionError) as error:
+        raise RuntimeError("a worker died while it handed a block over.") from error
 
 
 class _Order(Sampler):
-    """The blocks of the coming epoch; the loader reads it anew each time."""
+    """The blocks of the coming stream; the loader reads it anew each time."""
 
     def __init__(self) -> None:
         self.blocks: list[range] = []

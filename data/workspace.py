@@ -15,26 +15,39 @@ from data.errors import DataError
 from data.progress import Progress
 
 
-def make_folder(folder: Path) -> None:
+@contextlib.contextmanager
+def alone(lock: Path, progress: Progress) -> Iterator[None]:
+    """One process prepares; another says that it waits. A refusal takes away the lock and the folders made for it."""
+    held, made = FileLock(lock), _make_folder(lock.parent)
+    while not held.is_locked:
+        try:
+            held.acquire(timeout=0.2)
+        except Timeout:
+            progress.say("another process is preparing this panel; waiting for it")
+            with contextlib.suppress(FileNotFoundError):
+                held.acquire()
+        except FileNotFoundError:  # the other one was refused, and took its folder away
+            made = _make_folder(lock.parent)
+    try:
+        yield
+    except DataError:
+        lock.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty: there are stores
+            for folder in made:  # while the lock is held: one who waits for it then makes them, and knows it
+                folder.rmdir()
+        raise
+    finally:
+        held.release()
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Makes a folder and returns those of its path that were not there, innermost first."""
+    made = [part for part in (folder, *folder.parents) if not part.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"prepared markets need a folder that can be written, but {folder} is none: {error}") from error
-
-
-@contextlib.contextmanager
-def alone(lock: Path, progress: Progress) -> Iterator[None]:
-    """One process prepares; another says that it waits."""
-    held = FileLock(lock)
-    try:
-        held.acquire(timeout=0.2)
-    except Timeout:
-        progress.say("another process is preparing this panel; waiting for it")
-        held.acquire()
-    try:
-        yield
-    finally:
-        held.release()
+    return made
 
 
 def remove_orphans(folder: Path) -> None:

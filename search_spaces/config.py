@@ -38,7 +38,8 @@ class TrialConfig(BaseModel):
             )
         if self.model.graph.kind != "identity" and isinstance(self.data.graph, NoGraphConfig):
             raise ValueError(
-                f"model.graph {self.model.graph.kind!r} needs edges, but data.graph is {self.data.graph.kind!r}"
+                f"model.graph {self.model.graph.kind!r} needs edges, but data.graph is {self.data.graph.kind!r}. Set "
+                "data.graph to {kind: sector} or {kind: correlation}, or model.graph to identity."
             )
         slice_length = getattr(getattr(self.model.norm, "san", self.model.norm), "slice_length", 1)
         if self.data.window % slice_length:

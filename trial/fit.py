@@ -62,11 +62,12 @@ def _train_epoch(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> 
     state.model.train()
     totals: dict[str, float] = {}
     bad, bad_in_a_row = 0, 0
+    incoming = blocks.stream([days for step in steps for days in step])
     for step in steps:
         rate = train.learning_rate * schedule(state.step, total_steps, train.warmup_share)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        parts = _accumulate(state, blocks, config, step)
+        parts = _accumulate(state, incoming, config, step)
         norm = float(clip_grad_norm_(state.model.parameters(), train.clip_norm))
         state.step += 1
         if math.isfinite(norm) and math.isfinite(parts["total"]):
@@ -85,11 +86,14 @@ def _train_epoch(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> 
     return {name: value / (len(steps) - bad) for name, value in totals.items()}, bad
 
 
-def _accumulate(state: TrainState, blocks: FoldBlocks, config: TrialConfig, step: list[range]) -> dict[str, float]:
-    """Gradients of the step's mean loss over days, block by block; equal to those of one large batch."""
+def _accumulate(
+    state: TrainState, incoming: Iterator[DayBlock], config: TrialConfig, step: list[range]
+) -> dict[str, float]:
+    """Gradients of the step's mean loss over days, block by block as they come; equal to those of one large batch."""
     num_days = sum(len(days) for days in step)
     totals: dict[str, float] = {}
-    for block in blocks.stream(step):
+    for _ in step:
+        block = next(incoming)
         parts = _losses(state, block, config)
         share = len(block.days) / num_days
         (parts["total"] * share).backward()

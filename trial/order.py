@@ -26,6 +26,7 @@ class TrialOrder(BaseModel):
     store: Path  # the prepared market
     device: str
     threads: int
+    loader_workers: int = 0  # processes that make the blocks; 0: the trial itself
     config: TrialConfig
 
 

@@ -39,6 +39,7 @@ class Place:
     store: Path
     device: str
     threads: int
+    loader_workers: int
     code: str  # hash of the product's source
 
 
@@ -129,6 +130,7 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
         store=place.store,
         device=place.device,
         threads=place.threads,
+        loader_workers=place.loader_workers,
         config=config,
     )
     return Flight(order, trial._trial_id, list(known))

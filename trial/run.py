@@ -1,11 +1,9 @@
-"""One sweep from request to outcome: validate everything, then search, confirm, report, export."""
+"""One sweep from request to outcome: search, confirm, report, export."""
 
 from __future__ import annotations
 
-import math
 import re
-import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,83 +11,24 @@ import optuna
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from data.config import DataConfig
-from data.prepare import prepare
-from data.progress import Shown
-from data.settings import read_data_config, suited
-from data.splits import Splits, prove_purged
-from data.store import MarketStore
-from data.synthetic import SyntheticConfig, synthetic_panel
 from reports.ablation import write_report
-from search_spaces import find_space
-from search_spaces.config import TrialConfig
-from search_spaces.errors import SpaceError
-from search_spaces.space import REFERENCE, SearchSpace
-from search_spaces.train import weights_for
-from storage.database import check_reachable, check_url, open_storage
+from search_spaces.space import REFERENCE
+from storage.database import open_storage
 from storage.lease import Lease
 from storage.provenance import code_hash, provenance
 from storage.record import TrialRecord
 from storage.study import DEFINITION, StudyStore
-from trial.cluster import Resources, check_cluster, cluster
+from trial.cluster import cluster
 from trial.driver import Early, run_stage
 from trial.export import export_best
 from trial.live import Display
-from trial.plan import MAX_SEEDS, ConfirmPlan, Place, Plan, SearchPlan
+from trial.plan import ConfirmPlan, Place, Plan, SearchPlan
+from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
 from trial.stop import StopRequest, stopping_on_signals
 from trial.worker import SweepTrial
 
 ROOT = Path(__file__).resolve().parent.parent
-STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-@dataclass(frozen=True)
-class SweepRequest:
-    """What the command line, or a notebook, asks for; None takes the space's default."""
-
-    space: str
-    panel: Path | None = None  # None: the synthetic market
-    data_config: Path | None = None  # YAML of the data settings
-    runs: Path = Path("runs")
-    storage: str | None = None  # None: sqlite:///<runs>/sweeps.db
-    name: str | None = None  # study; None: the space's name
-    stages: tuple[str, ...] = ("search", "confirm")
-    trials: int | None = None
-    epochs: int | None = None
-    seeds: int | None = None
-    time_budget_seconds: float | None = None
-    seed: int = 0
-    resources: Resources = field(default_factory=Resources)
-    address: str | None = None
-
-    @property
-    def storage_url(self) -> str:
-        return f"sqlite:///{self.runs}/sweeps.db" if self.storage is None else self.storage
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A request that has passed every check; nothing has been started yet."""
-
-    request: SweepRequest
-    space: SearchSpace
-    panel: Path
-    market: MarketStore
-    splits: Splits
-    base: TrialConfig  # the space's reference on this market and budget
-    arms: dict[str, TrialConfig]
-    num_trials: int
-    num_seeds: int
-
-    @property
-    def early(self) -> Early | None:
-        """ASHA's rungs: the first cut after at least one full pass over the training days."""
-        scheduler, train = self.space.scheduler, self.base.train
-        if scheduler.kind == "none":
-            return None
-        grace = math.ceil(len(self.splits.search.train) / min(train.days_per_epoch, len(self.splits.search.train)))
-        return Early(train.epochs, min(grace, train.epochs), scheduler.reduction_factor)
 
 
 @dataclass(frozen=True)
@@ -103,26 +42,6 @@ class SweepOutcome:
     best_config: Path | None
     storage_url: str
     stopped: str | None  # why it stopped early
-
-
-def prepare_sweep(request: SweepRequest, console: Console) -> Prepared:
-    """Checks everything that can be wrong, preparing the market on the way; a refusal leaves nothing behind.
-
-    Raises:
-        SpaceError, DataError, StorageError, ClusterError: with the law, the offence and the way out.
-    """
-    space = find_space(request.space)
-    _check_numbers(request)
-    read_settings()
-    check_reachable(request.storage_url)
-    check_cluster(request.address, request.resources)
-    first_made = _make_runs(request.runs)
-    try:
-        return _prepare(request, space, console)
-    except BaseException:
-        if first_made is not None:
-            shutil.rmtree(first_made, ignore_errors=True)
-        raise
 
 
 def run_sweep(request: SweepRequest, console: Console | None = None, worker: type[Any] = SweepTrial) -> SweepOutcome:
@@ -164,71 +83,6 @@ class Stage:
     early: Early | None
 
 
-def _make_runs(runs: Path) -> Path | None:
-    """Makes the folder; returns the topmost one that was not there, to be removed again after a refusal."""
-    made = [folder for folder in (runs, *runs.parents) if not folder.exists()]
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SpaceError(
-            f"--runs must be a folder that can be made and written, but {runs} is not: {error}."
-        ) from error
-    return made[-1] if made else None
-
-
-def _check_numbers(request: SweepRequest) -> None:
-    if request.name is not None and (not STUDY_NAME.fullmatch(request.name) or request.name.endswith(".confirm")):
-        raise SpaceError(
-            f"--name must be letters, digits, '.', '_' or '-', and not end in .confirm, got {request.name!r}: it names "
-            f"a folder under --runs."
-        )
-    for option, value in (
-        ("--trials", request.trials),
-        ("--epochs", request.epochs),
-        ("--seeds", request.seeds),
-    ):
-        if value is not None and value < 1:
-            raise SpaceError(f"{option} must be at least 1, got {value}.")
-    if request.seeds is not None and request.seeds > MAX_SEEDS:
-        raise SpaceError(f"--seeds must be at most {MAX_SEEDS}, got {request.seeds}.")
-    check_url(request.storage_url)
-
-
-def _prepare(request: SweepRequest, space: SearchSpace, console: Console) -> Prepared:
-    panel = request.panel or synthetic_panel(request.runs / "synthetic", SyntheticConfig())
-    reference = space.reference.data.model_copy()
-    given = read_data_config(request.data_config, DataConfig.model_validate(reference.model_dump(exclude_unset=True)))
-    assert given is not None, "there is a base"
-    data = suited(given, panel)
-    market = prepare(panel, request.runs / "prepared", data, Shown(console), read_settings().prepare_memory_mib)
-    splits = market.splits(data)
-    prove_purged(splits, data)
-    _tell_market(market, data, console)
-    epochs = request.epochs or space.budget.epochs
-    weights = weights_for(len(data.horizons), space.reference.train.horizon_weights)
-    changes = {"data": data, "train.horizon_weights": weights, "train.epochs": epochs, "seed": request.seed}
-    base = space.reference.replace(**changes)
-    return Prepared(
-        request=request,
-        space=space,
-        panel=panel,
-        market=market,
-        splits=splits,
-        base=base,
-        arms=space.arm_configs(base),
-        num_trials=request.trials or space.budget.trials,
-        num_seeds=request.seeds or space.budget.seeds,
-    )
-
-
-def _tell_market(market: MarketStore, data: DataConfig, console: Console) -> None:
-    """What the user should know of the market before trials run on it."""
-    for sentence in market.meta.doubts:
-        console.print(f"doubt: {sentence}")
-    if graphs := market.graphs(data.graph):
-        console.print(f"data: neighbour graphs of mean degree {graphs.mean_degree:.1f}")
-
-
 def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> str:
     """The name asked for; or the space's, with the panel's added where another market has taken it."""
     if prepared.request.name:
@@ -255,6 +109,7 @@ def _open_stages(storage: RDBStorage, name: str, prepared: Prepared) -> list[Sta
         store=prepared.market.folder.resolve(),
         device=request.resources.device,
         threads=settings.threads_per_trial,
+        loader_workers=settings.loader_workers,
         code=code_hash(ROOT),
     )
     stages = []

@@ -16,6 +16,7 @@ class Settings(BaseSettings):
     object_store_mib: int = Field(128, ge=80, description="Ray's shared memory; trials share data by files instead")
     prepare_memory_mib: int = Field(1024, ge=64, description="memory that preparing a market may hold")
     threads_per_trial: int = Field(1, ge=1, description="torch threads of one CPU trial")
+    loader_workers: int = Field(0, ge=0, description="processes per trial that make its blocks; 0: the trial itself")
     actor_memory_growth_mib: int = Field(2048, ge=64, description="a reused worker that grew by more is replaced")
 
 

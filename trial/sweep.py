@@ -14,14 +14,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from data.describe import describe
 from data.errors import DataError
+from data.findings import counted
 from search_spaces import SPACES
 from search_spaces.errors import SpaceError
 from storage.database import check_url
 from storage.errors import StorageError
 from trial.cluster import ClusterError, Resources
 from trial.duration import parse_duration
-from trial.run import Prepared, SweepOutcome, SweepRequest, prepare_sweep, run_sweep
+from trial.request import Prepared, SweepRequest, prepare_sweep
+from trial.run import SweepOutcome, run_sweep
 
 BAD_INPUT, NO_RESULT, INTERRUPTED = 2, 1, 130
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -119,7 +122,8 @@ def sweep(
             return
         outcome = run_sweep(request, console)
     except (SpaceError, DataError, StorageError, ClusterError) as error:
-        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"error: {error}")
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
         raise typer.Exit(BAD_INPUT) from None
     _print_outcome(outcome, console)
     raise typer.Exit(_status(outcome))
@@ -152,11 +156,11 @@ def _print_plan(prepared: Prepared, console: Console) -> None:
     """What the sweep would do, by date and number."""
     market, dates = prepared.market.meta, prepared.market.meta.dates
     console.print(
-        f"market     {prepared.panel}: {len(market.codes)} stocks, {len(dates)} days to {dates[-1]}, "
-        f"{len(market.features)} features, hold-out from {market.holdout_from or '(none)'} not prepared"
+        f"market     {prepared.panel}: {counted(len(market.codes), 'stock')}, {counted(len(dates), 'day')} "
+        f"{dates[0]} .. {dates[-1]}"
     )
-    if graphs := prepared.market.graphs(prepared.base.data.graph):
-        console.print(f"graph      {graphs.mean_degree:.1f} neighbours per stock")
+    for topic, sentence in describe(prepared.market, prepared.base.data).items():
+        console.print(f"{topic:10} {sentence}")
     table = Table(box=None)
     for heading in ("fold", "train", "days", "scored", "days "):
         table.add_column(heading, justify="right" if heading.startswith("days") else "left")

@@ -11,7 +11,9 @@ import torch
 from ray import tune
 
 from data.loader import FoldBlocks
+from data.splits import Fold
 from data.store import MarketStore
+from data.workers import WorkerBlocks
 from trial.endings import TrialEnded
 from trial.evaluate import EpochResult, Scores, predict
 from trial.fit import fit
@@ -83,7 +85,7 @@ class SweepTrial(tune.Trainable):
         store = MarketStore.open(order.store)
         fold = store.splits(order.config.data)[order.config.fold]
         device = torch.device(order.device)
-        blocks = FoldBlocks(store, fold, order.config.data, order.config.train.block_days, device)
+        blocks = _blocks(order, store, fold, device)
         return new_state(order.config, blocks), blocks
 
     def _kept(self, result: EpochResult, state: TrainState, blocks: FoldBlocks) -> EpochResult:
@@ -97,6 +99,12 @@ class SweepTrial(tune.Trainable):
 
     def _where(self) -> dict[str, Any]:
         return {"node": socket.gethostname(), "device": self.order.device}
+
+
+def _blocks(order: TrialOrder, store: MarketStore, fold: Fold, device: torch.device) -> FoldBlocks:
+    """In this process, or by workers where the machine's settings ask for them; the numbers are the same."""
+    arguments = (store, fold, order.config.data, order.config.train.block_days, device)
+    return WorkerBlocks(*arguments, order.loader_workers) if order.loader_workers else FoldBlocks(*arguments)
 
 
 def _scores_again(state: TrainState, blocks: FoldBlocks) -> Scores:

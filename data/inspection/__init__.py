@@ -13,7 +13,7 @@ from data.inspection.leaks import leaks
 from data.inspection.panel import Check, Panel
 from data.inspection.prices import absurd_returns, impossible_prices, stale_prices
 from data.inspection.rows import duplicate_keys, infinite_values
-from data.inspection.universe import few_stocks, missing_lags, survivorship, unknown_sectors
+from data.inspection.universe import few_stocks, missing_lags, spare_targets, survivorship, unknown_sectors
 
 CHECKS: tuple[Check, ...] = (
     duplicate_keys,
@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     few_stocks,
     survivorship,
     missing_lags,
+    spare_targets,
     unknown_sectors,
 )
 

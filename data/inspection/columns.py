@@ -35,7 +35,7 @@ class _Profile(NamedTuple):
 
     dates: np.ndarray  # [P] first date of each period
     known: np.ndarray  # [P, C] values
-    share: np.ndarray  # [P, C] of the rows that are there
+    rows: np.ndarray  # [P] rows that are there
     only: np.ndarray  # [C] the one value of a column that never varies, NaN where it does
 
 
@@ -68,7 +68,7 @@ def _look(panel: Panel, table: _Table) -> list[Finding]:
         for finding in _findings(
             table.kind,
             name,
-            profile.share[:, number],
+            profile.rows,
             profile.known[:, number],
             float(profile.only[number]),
             profile.dates,
@@ -90,8 +90,7 @@ def _profile(panel: Panel, table: _Table) -> _Profile:
             _note_variation(part, only, varies)
         rows[period] = panel.present[start:stop].sum()
         release(table.values)
-    share = known / np.maximum(rows, 1)[:, None]
-    return _Profile(panel.axes.dates[bounds[:-1]], known, share, np.where(varies, np.nan, only))
+    return _Profile(panel.axes.dates[bounds[:-1]], known, rows, np.where(varies, np.nan, only))
 
 
 def _note_variation(part: np.ndarray, only: np.ndarray, varies: np.ndarray) -> None:
@@ -106,31 +105,34 @@ def _note_variation(part: np.ndarray, only: np.ndarray, varies: np.ndarray) -> N
 
 
 def _findings(
-    kind: str, name: str, share: np.ndarray, known: np.ndarray, only: float, dates: np.ndarray, way: str
+    kind: str, name: str, rows: np.ndarray, known: np.ndarray, only: float, dates: np.ndarray, way: str
 ) -> list[Finding]:
+    share = known / np.maximum(rows, 1)
     if known.sum() == 0:
-        law = f"a {kind} must hold values (periods counted)"
-        return [] if kind == "price" else [error("all null", name, len(share), str(dates[0]), law, way)]
-    found = []
+        law, first = f"a {kind} must hold values", f"first: {dates[0]}"
+        return [] if kind == "price" else [error("all null", name, int(rows.sum()), "null row", first, law, way)]
+    found, null = [], rows - known
     if np.isfinite(only) and not (kind == "price" and only == 0):  # that one is refused as a price
-        law = f"a {kind} should vary (values counted)"
-        found.append(doubt("constant", name, int(known.sum()), f"{only:g} everywhere", law, way))
+        law = f"a {kind} should vary"
+        found.append(doubt("constant", name, int(known.sum()), "value", f"each is {only:g}", law, way))
     full = np.flatnonzero(share >= EMPTY)
     lost = len(share) - 1 - int(full[-1]) if len(full) else 0
     jump = _first_jump(share, _start(share))
     if lost and np.median(share[: full[-1] + 1]) >= 0.5:
-        law = f"a {kind} must not end before the panel does (periods counted)"
-        found.append(error("cut off", name, lost, f"empty from {dates[full[-1] + 1]}", law, way))
+        law = f"a {kind} must not end before the panel does"
+        end = int(full[-1]) + 1
+        found.append(error("cut off", name, int(null[end:].sum()), "null row", f"first: {dates[end]}", law, way))
     elif jump is not None:
         before, after = jump
         example = f"known {share[before]:.0%} before {dates[after]}, {share[after]:.0%} after"
-        law = f"the missing share of a {kind} should not jump (jumps counted)"
+        law = f"the missing share of a {kind} should not jump"
         count = max(1, int((np.abs(np.diff(share)) > JUMP).sum()))
         way = "See whether a source was lost there."
-        found.append(doubt("missing share jumps", name, count, example, law, way))
+        found.append(doubt("missing share jumps", name, count, "jump", example, law, way))
     elif share.mean() < EMPTY:
-        law = f"a {kind} known in less than {EMPTY:.0%} of the rows helps little (values counted)"
-        found.append(doubt("nearly empty", name, int(known.sum()), f"{share.mean():.2%} known", law, way))
+        law = f"a {kind} known in less than {EMPTY:.0%} of the rows helps little"
+        example = f"{share.mean():.2%} are known"
+        found.append(doubt("nearly empty", name, int(null.sum()), "null row", example, law, way))
     return found
 
 

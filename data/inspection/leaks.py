@@ -33,13 +33,13 @@ def leaks(panel: Panel) -> list[Finding]:
         if value < SUSPICIOUS or name in panel.config.inspection.allow_leaks:
             continue
         make, law = (
-            (error, "no feature may be a forward return (sampled days counted)")
+            (error, "no feature may be a forward return")
             if value >= LEAK
-            else (doubt, "no honest daily feature ranks tomorrow this well (sampled days counted)")
+            else (doubt, "no honest daily feature ranks tomorrow this well")
         )
         way = f"Exclude it (columns.exclude: {name}), or shift it; inspection.allow_leaks admits it."
         example = f"mean daily rank correlation {value:.2f} with a forward return"
-        found.append(make("leak", name, int(count.max()), example, law, way))
+        found.append(make("leak", name, int(count.max()), "sampled day", example, law, way))
     return found
 
 

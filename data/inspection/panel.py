@@ -60,5 +60,5 @@ class Cells:
         number = int(bad.sum())
         if number and not self.count:
             day, stock = np.argwhere(bad)[0]
-            self.first = f"{panel.name(rows.start + int(day), int(stock))} = {values[day, stock]:.6g}"
+            self.first = f"first: {panel.name(rows.start + int(day), int(stock))} = {values[day, stock]:.6g}"
         self.count += number

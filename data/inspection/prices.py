@@ -27,14 +27,15 @@ def impossible_prices(panel: Panel) -> list[Finding]:
             largest = max(largest, float(part[finite].max(initial=-np.inf)))
             bad.add(panel, nothing(part), part, rows)
         if known == 0:
-            found.append(error("all null", column, panel.present.sum(), "", "a column must hold values", "Fill it in."))
+            law, rows, first = "a column must hold values", panel.present.sum(), f"first: {panel.axes.dates[0]}"
+            found.append(error("all null", column, rows, "null row", first, law, "Fill it in."))
         elif role == "volume" and largest == 0:
             law = "volume must be positive somewhere"
-            found.append(error("all zero", column, known, "", law, "Fill it in, or leave the column out."))
+            found.append(error("all zero", column, known, "row", "", law, "Fill it in, or leave the column out."))
         if bad.count:
             law = f"{role} must be {'zero or more' if role in ('volume', 'turnover') else 'positive'}"
             found.append(
-                error("impossible price", column, bad.count, bad.first, law, "Write null for what is missing.")
+                error("impossible price", column, bad.count, "row", bad.first, law, "Write null for what is missing.")
             )
     return found + _crossed_prices(panel)
 
@@ -51,7 +52,7 @@ def _crossed_prices(panel: Panel) -> list[Finding]:
         return []
     make = error if bad.count > 0.01 * known else doubt
     law, way = "high must not be below low", "Correct the rows, or map the columns the right way round."
-    return [make("high below low", panel.columns.roles["high"], bad.count, bad.first, law, way)]
+    return [make("high below low", panel.columns.roles["high"], bad.count, "row", bad.first, law, way)]
 
 
 def absurd_returns(panel: Panel) -> list[Finding]:
@@ -71,10 +72,10 @@ def absurd_returns(panel: Panel) -> list[Finding]:
     if absurd.count:
         law = f"a close must not rise {limits.max_factor:g}-fold or fall to 1/{limits.max_fall:g} between two rows"
         way = "Adjust for splits or correct the rows; where it is real, raise inspection.max_factor or max_fall."
-        found.append(error("absurd return", column, absurd.count, absurd.first, law, way))
+        found.append(error("absurd return", column, absurd.count, "row", absurd.first, law, way))
     if large.count:
         law, way = "a close seldom doubles or halves in a day", "Look whether these are splits that were not adjusted."
-        found.append(doubt("large return", column, large.count, large.first, law, way))
+        found.append(doubt("large return", column, large.count, "row", large.first, law, way))
     return found
 
 
@@ -124,6 +125,8 @@ def stale_prices(panel: Panel) -> list[Finding]:
                 first.setdefault(int(stock), panel.name(rows.start + offset, int(stock)))
     if not first:
         return []
-    law = f"a close seldom stands still for {STALE_DAYS} rows (stocks counted)"
+    law = f"a close seldom stands still for {STALE_DAYS} rows"
     way = "Remove rows that were filled forward, or set universe.min_turnover."
-    return [doubt("stale prices", panel.columns.roles[role], len(first), min(first.values()), law, way)]
+    return [
+        doubt("stale prices", panel.columns.roles[role], len(first), "stock", f"first: {min(first.values())}", law, way)
+    ]

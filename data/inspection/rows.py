@@ -12,12 +12,12 @@ def duplicate_keys(panel: Panel) -> list[Finding]:
         return []
     key = f"{panel.columns.roles['date']}, {panel.columns.roles['code']}"
     law, way = "(date, code) must be unique", "Remove the duplicates."
-    return [error("duplicate keys", key, faults.duplicates, faults.first_duplicate, law, way)]
+    return [error("duplicate keys", key, faults.duplicates, "row", f"first: {faults.first_duplicate}", law, way)]
 
 
 def infinite_values(panel: Panel) -> list[Finding]:
     law, way = "values must be finite, fit 32 bits, or be missing", "Write null for what is not known."
     return [
-        error("infinite values", name, count, panel.faults.first_infinite[name], law, way)
+        error("infinite values", name, count, "value", f"first: {panel.faults.first_infinite[name]}", law, way)
         for name, count in panel.faults.infinite.items()
     ]

@@ -18,14 +18,13 @@ def few_stocks(panel: Panel) -> list[Finding]:
     few = np.flatnonzero((daily < least) & ((np.arange(len(daily)) >= begun) | (daily.max(initial=0) == 0)))
     if not len(few):
         return []
-    example = f"{panel.axes.dates[few[0]]} with {daily[few[0]]}"
+    example = f"first: {panel.axes.dates[few[0]]} with {daily[few[0]]}"
     if np.median(daily) < least:
-        law, way = f"a usual day must have at least {least} stocks of the universe", "Is every stock in the panel?"
-        return [
-            error("few stocks", "(days)", len(few), example, law, f"{way} Or lower min_stocks or the universe filter.")
-        ]
+        law = f"a usual day must have at least {least} stocks of the universe"
+        way = "Is every stock in the panel? Or lower min_stocks or the universe filter."
+        return [error("few stocks", "(universe)", len(few), "day", example, law, way)]
     law = f"a day with fewer than {least} stocks of the universe is left out"
-    return [doubt("few stocks", "(days)", len(few), example, law, "See whether rows are missing.")]
+    return [doubt("few stocks", "(universe)", len(few), "day", example, law, "See whether rows are missing.")]
 
 
 def survivorship(panel: Panel) -> list[Finding]:
@@ -42,10 +41,10 @@ def survivorship(panel: Panel) -> list[Finding]:
     ended = int((last < days - 11).sum())
     if ended / stocks / years >= MIN_DELISTING_RATE:
         return []
-    law = f"about {0.02:.0%} to {0.07:.0%} of a market delist every year (stocks that ended counted)"
-    example = f"{ended} of {stocks} stocks ended in {years:.1f} years"
+    law = f"about {0.02:.0%} to {0.07:.0%} of a market delist every year"
+    example = f"of {stocks} in {years:.1f} years"
     way = "The universe looks chosen with hindsight: scores will flatter. Add the delisted stocks."
-    return [doubt("survivorship", "(universe)", ended, example, law, way)]
+    return [doubt("survivorship", "(universe)", ended, "ended stock", example, law, way)]
 
 
 def missing_lags(panel: Panel) -> list[Finding]:
@@ -53,9 +52,19 @@ def missing_lags(panel: Panel) -> list[Finding]:
     names = panel.columns.unlagged
     if not names:
         return []
-    law = "statements, margin and flows are published later than their date (columns counted)"
+    law = "statements, margin and flows are published later than their date"
     way = "Put them into columns.groups with their publication_lag (0 if the date is that of publication)."
-    return [doubt("no publication lag", names[0], len(names), ", ".join(names[:5]), law, way)]
+    return [doubt("no publication lag", "(columns)", len(names), "column", ", ".join(names[:5]), law, way)]
+
+
+def spare_targets(panel: Panel) -> list[Finding]:
+    """Targets of the user's own that go unused, because other horizons have none."""
+    spare, horizons = panel.columns.spare_targets, ", ".join(map(str, panel.config.horizons))
+    if not spare:
+        return []
+    law = f"the panel's own targets are labels only where each of {horizons} days has one; here labels come from prices"
+    way = "Set horizons to those that have a target, or labels.source to prices."
+    return [doubt("targets unused", "(columns)", len(spare), "target column", ", ".join(spare), law, way)]
 
 
 def unknown_sectors(panel: Panel) -> list[Finding]:
@@ -66,4 +75,4 @@ def unknown_sectors(panel: Panel) -> list[Finding]:
         "sectors let stocks be compared with their like",
         "Fill the column in, or name it in data.columns.sector.",
     )
-    return [doubt("no sector", column or "(columns)", 0, "", law, way)]
+    return [doubt("no sector", column or "(columns)", 0, "sector", "", law, way)]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.axes import Axes, num_kept_days, panel_dates, read_axes
+from data.axes import Axes, num_kept_days, read_axes
 from data.columns import settle_columns
 from data.config import DataConfig, SplitConfig
 from data.errors import DataError
@@ -90,6 +90,12 @@ def test_a_time_of_day_does_not_matter(tmp_path: Path) -> None:
     assert strings(axes(panel(tmp_path, times)).dates) == DAYS[:3]
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_days_may_be_written_without_hyphens(tmp_path: Path, kind: pa.DataType) -> None:
+    mixed = [day.replace("-", "") if number % 3 else day for number, day in enumerate(DAYS)]
+    assert strings(axes(panel(tmp_path, on_days(mixed), types=(kind, None, None))).dates) == DAYS
+
+
 def test_days_without_a_row_group_stretch_are_spanned_by_each_group(tmp_path: Path) -> None:
     found = axes(panel(tmp_path, on_days([DAYS[4], DAYS[1], DAYS[2]]), on_days([DAYS[9]])))
     assert [strings(span) for span in found.group_days] == [[DAYS[1], DAYS[4]], [DAYS[9], DAYS[9]]]
@@ -158,7 +164,7 @@ def test_a_hold_out_longer_than_the_panel_leaves_nothing(tmp_path: Path) -> None
 
 
 def test_the_panels_dates_are_those_with_the_hold_out(tmp_path: Path) -> None:
-    assert strings(panel_dates(panel(tmp_path, LISTING), DataConfig())) == DAYS
+    assert strings(axes(panel(tmp_path, LISTING)).all_dates) == DAYS
 
 
 # --- calendars
@@ -247,7 +253,10 @@ def test_a_key_that_the_paths_leave_unknown_is_null(tmp_path: Path) -> None:
     assert "must never be null" in refusal(tmp_path)
 
 
-NO_DAYS = ["soon", "2018-13-01", "2018-02-30", "20180104", "04/01/2018", "2018-01-04 9:00", ""]
+NO_DAYS = [
+    *("soon", "2018-13-01", "2018-02-30", "20211345", "20180230", "2018010", "201801040", "2018-0104"),
+    *("2018W011", "04/01/2018", "2018-01-04 9:00", ""),
+]
 
 
 @pytest.mark.parametrize("wrong", NO_DAYS)
@@ -258,6 +267,7 @@ def test_text_that_is_no_iso_day_is_refused_with_the_first_example(
     said = refusal(panel(tmp_path, on_days([*DAYS, wrong]), types=(kind, None, None)))
     assert repr(wrong) in said
     assert DAYS[0] not in said
+    assert "ISO days (2020-01-31, 20200131)" in said
     assert "Correct or remove such rows." in said
 
 

@@ -38,7 +38,7 @@ GRAPHS: tuple[GraphConfig, ...] = (
     CorrelationGraphConfig(window=30, lead_lag_window=20, k=2, method="exponential", shuffled=True),
     SectorGraphConfig(k=4, refresh_days=5),
 )
-ANYTHING = InspectionConfig(max_factor=1e9, max_fall=1e9, allow_leaks=tuple(f"f{k:02d}" for k in range(14)))
+ANYTHING = InspectionConfig(max_factor=1e9, max_fall=1e9)
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,13 @@ KINDS = {
         own_features,
         COMMON.model_copy(
             update={
+                "inspection": ANYTHING.model_copy(update={"allow_leaks": tuple(f"f{k:02d}" for k in range(14))}),
                 "columns": ColumnsConfig(
                     groups={
                         "statements": ColumnGroup(columns=("stmt_*",), publication_lag=7),
                         "weekly": ColumnGroup(columns=("margin_buy", "f13"), publication_lag=2),
                     }
-                )
+                ),
             }
         ),
         (*(f"f{k:02d}" for k in range(14)), "stmt_profit", "stmt_sales", "margin_buy"),

@@ -128,6 +128,47 @@ def test_a_key_that_some_files_lack_is_refused_with_their_number(tmp_path: Path)
         settle_columns(Source.open(tmp_path), DataConfig())
 
 
+TWINS = [
+    ("date", [*RAW, "Date"], ["date", "Date"]),
+    ("code", [*RAW, "CO_DE"], ["code", "CO_DE"]),
+    ("close", [*RAW, "Close"], ["close", "Close"]),
+    ("volume", [*RAW, "Vol ume"], ["volume", "Vol ume"]),
+    ("sector", [*RAW, "SECTOR", "sec-tor"], ["sector", "SECTOR", "sec-tor"]),
+    ("code", ["date", "Local Code", "local_code", *OHLCV], ["Local Code", "local_code"]),
+    ("open", ["date", "code", *(f"adj_{name}" for name in OHLCV), "adjopen"], ["adj_open", "adjopen"]),
+]
+
+
+@pytest.mark.parametrize(("role", "names", "twins"), TWINS)
+def test_columns_that_differ_in_case_and_separators_alone_are_ambiguous(
+    tmp_path: Path, role: str, names: list[str], twins: list[str]
+) -> None:
+    said = refusal(tmp_path, names)
+    assert f"one column for the {role}, but {', '.join(twins)} could each be it" in said
+    assert f"Name the right one in data.columns.{role}." in said
+
+
+@pytest.mark.parametrize(("role", "names", "twins"), TWINS)
+def test_a_named_column_settles_which_of_the_twins_is_meant(
+    tmp_path: Path, role: str, names: list[str], twins: list[str]
+) -> None:
+    for twin in twins:
+        assert settled(tmp_path, names, columns={role: twin}).roles[role] == twin
+
+
+def test_twins_that_fill_no_role_are_features_like_others(tmp_path: Path) -> None:
+    columns = settled(tmp_path, [*USERS, "F_0", *OHLCV, "adj_close", "AdjClose"])
+    assert {"f0", "F_0"} <= set(columns.own)
+    assert columns.roles["close"] == "close", "the adjusted set is incomplete"
+
+
+def test_a_repeated_name_in_the_path_is_the_column_itself_and_no_twin(tmp_path: Path) -> None:
+    folder = tmp_path / "code=7203"
+    folder.mkdir()
+    pq.write_table(table(RAW), folder / "part.parquet")
+    assert settle_columns(Source.open(tmp_path), DataConfig()).roles["code"] == "code"
+
+
 def test_keys_of_the_path_are_roles_and_no_features(tmp_path: Path) -> None:
     folder = tmp_path / "year=2020" / "code=7203"
     folder.mkdir(parents=True)
@@ -182,6 +223,30 @@ def test_a_named_target_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "alpha is not" in refusal(tmp_path, USERS, columns={"targets": {1: "alpha"}})
 
 
+def test_targets_beside_prices_that_some_horizons_lack_are_spare(tmp_path: Path) -> None:
+    names = [*RAW, "target_1d", "target_20d", "target_60d"]
+    assert settled(tmp_path, names, horizons=[1, 3, 20]).spare_targets == ("target_1d", "target_20d")
+    assert settled(tmp_path, names, horizons=[1, 20]).spare_targets == ()
+    assert settled(tmp_path, names, horizons=[1, 3], labels={"source": "prices"}).spare_targets == ()
+    assert settled(tmp_path, RAW, horizons=[1, 3]).spare_targets == ()
+
+
+@pytest.mark.parametrize("columns", [{}, {"targets": {1: "target_1d"}}])
+def test_prices_at_the_open_beside_the_panels_own_targets_are_refused(tmp_path: Path, columns: dict[str, Any]) -> None:
+    names, labels = [*RAW, "target_1d"], {"price": "open"}
+    said = refusal(tmp_path, names, horizons=[1], labels=labels, columns=columns)
+    assert "labels.price" in said
+    assert "the panel's own target_1d are the labels" in said
+    assert "Set labels.source to prices, or leave labels.price out." in said
+    found = settled(tmp_path, names, horizons=[1], labels={**labels, "source": "prices"}, columns=columns)
+    assert found.targets == {}
+    assert settled(tmp_path, names, horizons=[1], columns=columns).targets == {1: "target_1d"}
+
+
+def test_prices_at_the_open_are_labels_where_some_horizons_have_no_target(tmp_path: Path) -> None:
+    assert settled(tmp_path, [*RAW, "target_1d"], horizons=[1, 3], labels={"price": "open"}).targets == {}
+
+
 # --- features
 
 
@@ -196,7 +261,9 @@ def test_a_name_that_only_begins_like_the_future_is_a_feature(tmp_path: Path, na
     assert name in settled(tmp_path, [*USERS, name]).own
 
 
-@pytest.mark.parametrize("kind", [pa.int8(), pa.float32(), pa.bool_(), pa.decimal128(9, 2), pa.uint64(), pa.float16()])
+@pytest.mark.parametrize(
+    "kind", [pa.int8(), pa.float32(), pa.bool_(), pa.decimal128(9, 2), pa.uint64(), pa.float16(), pa.null()]
+)
 def test_every_kind_of_number_is_a_feature(tmp_path: Path, kind: pa.DataType) -> None:
     assert "extra" in settled(tmp_path, [*USERS, "extra"], {"extra": kind}).own
 
@@ -204,6 +271,16 @@ def test_every_kind_of_number_is_a_feature(tmp_path: Path, kind: pa.DataType) ->
 @pytest.mark.parametrize("kind", [pa.string(), pa.date32(), pa.list_(pa.float64()), pa.timestamp("us", "UTC")])
 def test_what_is_no_number_is_no_feature_and_says_so(tmp_path: Path, kind: pa.DataType) -> None:
     assert "is no number" in settled(tmp_path, [*USERS, "extra"], {"extra": kind}).unused["extra"]
+
+
+@pytest.mark.parametrize("name", ["__index_level_0__", "Unnamed: 0", "index", "row_idx", "row_number", "RowId"])
+def test_a_row_number_is_no_feature(tmp_path: Path, name: str) -> None:
+    assert settled(tmp_path, [*USERS, name]).unused == {name: "a row number is no feature"}
+
+
+@pytest.mark.parametrize("name", ["index_return", "nikkei_index", "row", "unnamed"])
+def test_a_name_that_only_resembles_a_row_number_is_a_feature(tmp_path: Path, name: str) -> None:
+    assert name in settled(tmp_path, [*USERS, name]).own
 
 
 def test_a_column_that_is_empty_in_the_first_file_has_the_type_of_the_others(tmp_path: Path) -> None:
@@ -291,3 +368,13 @@ def test_a_column_named_in_two_groups_is_refused(tmp_path: Path) -> None:
 def test_named_targets_that_lack_a_horizon_are_refused_and_not_replaced(tmp_path: Path) -> None:
     said = refusal(tmp_path, [*RAW, *OWN, "gain"], horizons=[1, 5], columns={"targets": {1: "gain"}})
     assert "must name a column for every horizon" in said
+
+
+# --- columns that may leak
+
+
+def test_a_column_that_may_leak_must_be_there(tmp_path: Path) -> None:
+    said = refusal(tmp_path, USERS, inspection={"allow_leaks": ["f1", "f11", "g"]})
+    assert "inspection.allow_leaks must name columns of the panel, but f11, g is none" in said
+    assert "f8, f9" in said, "the columns that are there"
+    assert settled(tmp_path, USERS, inspection={"allow_leaks": ["f1", "returns_1d"]}).own == ["returns_1d", *OWN]

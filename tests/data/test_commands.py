@@ -11,7 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.synthetic import SyntheticConfig, generate
+from data.describe import describe
+from data.prepare import prepare
+from data.settings import read_data_config, suited
+from data.synthetic import LARGEST_EFFECT, SyntheticConfig, generate
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = """
@@ -22,21 +25,24 @@ graph: {kind: none}
 """
 
 
-def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """`python -m ...` in an empty folder of the user's."""
+def run(folder: Path, *arguments: object, columns: int | None = 200) -> subprocess.CompletedProcess[str]:
+    """`python -m ...` in an empty folder of the user's, on a screen of so many columns, or of none."""
     command = [sys.executable, "-m", *map(str, arguments)]
-    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin", "COLUMNS": "200"}
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
+    if columns is not None:
+        environment["COLUMNS"] = str(columns)
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
 
 
-def assert_refused(done: subprocess.CompletedProcess[str], *parts: str) -> None:
-    """Exit status 2, and one message on stderr without a traceback."""
+def assert_refused(done: subprocess.CompletedProcess[str], *parts: str, num_lines: int = 1) -> None:
+    """Exit status 2, and on stderr so many lines, each of which says that it is an error; no traceback."""
     assert done.returncode == 2, done
     assert "Traceback" not in done.stdout + done.stderr
-    assert done.stderr.startswith("error: "), done.stderr
-    assert done.stderr.count("error: ") == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == num_lines, done.stderr
+    assert all(line.startswith("error: ") and line.count("error: ") == 1 for line in lines), done.stderr
     assert all(part in done.stderr for part in parts), done.stderr
 
 
@@ -60,23 +66,31 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_prepare_says_what_it_needs_before_what_it_made_and_twice_does_nothing(folder: Path) -> None:
-    first = run(folder, "data.prepare", "panel.parquet", "--config", "settings.yaml")
+    first = run(folder, "data.prepare", "panel.parquet", "--data-config", "settings.yaml")
     assert (first.returncode, first.stderr) == (0, "")
     lines = first.stdout.splitlines()
     assert lines[0].startswith("data: 1,200 rows become 94 days x 12 stocks x ")
     assert "GiB on disk" in lines[0]
-    starts = ["store: ", "hold-out: from ", "fold search: ", "fold confirm-1: ", "next: python -m trial.sweep "]
-    assert all(any(line.startswith(start) for line in lines) for start in starts), first.stdout
+    topics = [line.split(": ")[0] for line in lines[1:]]
+    described = ["features", "labels", "universe", "graph", "hold-out"]
+    assert topics == ["store", *described, "fold search", "fold confirm-1", "next"]
+    config = read_data_config(folder / "settings.yaml")
+    assert config is not None
+    store = prepare(folder / "panel.parquet", folder / "runs" / "prepared", suited(config, folder / "panel.parquet"))
+    assert [line.split(": ", 1)[1] for line in lines[2:7]] == list(describe(store, config).values())
+    assert lines[1].endswith(f"{store.folder.name} (94 days 2018-01-01 .. 2018-05-10, 12 stocks)")
+    told = "--data panel.parquet --runs runs --data-config settings.yaml"
+    assert lines[-1] == f"next: python -m trial.sweep gat_ablation {told}"
     (meta,) = folder.glob("runs/prepared/*/meta.json")
     made = meta.stat().st_mtime_ns
-    second = run(folder, "data.prepare", "panel.parquet", "--config", "settings.yaml")
+    second = run(folder, "data.prepare", "panel.parquet", "--data-config", "settings.yaml")
     assert (second.returncode, second.stdout.splitlines()) == (0, lines[1:])
     assert [path.stat().st_mtime_ns for path in folder.glob("runs/prepared/*/meta.json")] == [made]
 
 
 def test_prepare_tells_its_doubts_and_succeeds(folder: Path) -> None:
     pq.write_table(market().drop(["sector", "industry"]), folder / "panel.parquet")
-    done = run(folder, "data.prepare", "panel.parquet", "--config", "settings.yaml", "--runs", "elsewhere")
+    done = run(folder, "data.prepare", "panel.parquet", "--data-config", "settings.yaml", "--runs", "elsewhere")
     assert done.returncode == 0
     assert "doubt: sectors let stocks be compared with their like" in done.stdout
     assert len(list(folder.glob("elsewhere/prepared/*/meta.json"))) == 1
@@ -85,9 +99,23 @@ def test_prepare_tells_its_doubts_and_succeeds(folder: Path) -> None:
 def test_prepare_refuses_a_panel_with_errors_and_leaves_nothing(folder: Path) -> None:
     table = pa.concat_tables([market(), market().slice(600, 2)])
     pq.write_table(table, folder / "panel.parquet")
-    done = run(folder, "data.prepare", "panel.parquet", "--config", "settings.yaml")
-    assert_refused(done, "(date, code) must be unique, but date, code has 2; first: ", "Remove the duplicates.")
-    assert [path.name for path in folder.glob("runs/prepared/*") if path.suffix != ".lock"] == []
+    done = run(folder, "data.prepare", "panel.parquet", "--data-config", "settings.yaml")
+    assert_refused(done, "(date, code) must be unique. date, code: 2 rows (first: ", "Remove the duplicates.")
+    assert sorted(path.name for path in folder.iterdir()) == ["panel.parquet", "settings.yaml"]
+
+
+def test_every_line_of_a_refusal_says_that_it_is_one(folder: Path) -> None:
+    volume = np.where(np.arange(1200) == 600, -5, market()["volume"].to_numpy())
+    pq.write_table(pa.concat_tables([spoiled("volume", volume)] * 2), folder / "panel.parquet")
+    done = run(folder, "data.prepare", "panel.parquet", "--data-config", "settings.yaml")
+    assert_refused(done, "must be unique", "volume must be zero or more. volume: 1 row", num_lines=2)
+
+
+def test_a_key_that_stands_twice_is_refused_line_by_line(folder: Path) -> None:
+    (folder / "settings.yaml").write_text(SETTINGS + "window: 6\n")
+    done = run(folder, "data.prepare", "panel.parquet", "--data-config", "settings.yaml")
+    lines = len(done.stderr.splitlines())
+    assert_refused(done, "the key 'window' stands there twice", "line 6, column 1", num_lines=lines)
 
 
 def test_prepare_refuses_a_panel_too_short_for_its_folds(folder: Path) -> None:
@@ -114,7 +142,7 @@ def test_a_panel_that_cannot_be_read_is_refused(folder: Path, command: str, pane
     ("text", "parts"),
     [
         (None, ["wrong.yaml is not", "No such file"]),
-        ("windows: 5", ["in wrong.yaml break a rule: windows: "]),
+        ("windows: 5", ["in wrong.yaml break a rule: windows is no setting; is window meant?"]),
         ("columns: {close: Clsoe}", ["columns.close 'Clsoe' is not", "it has date, code, open"]),
         (SETTINGS + "universe: {sections: ['0111']}", ["universe.sections", "data.columns.section"]),
     ],
@@ -122,11 +150,11 @@ def test_a_panel_that_cannot_be_read_is_refused(folder: Path, command: str, pane
 def test_a_wrong_config_is_refused(folder: Path, text: str | None, parts: list[str]) -> None:
     if text is not None:
         (folder / "wrong.yaml").write_text(text)
-    assert_refused(run(folder, "data.prepare", "panel.parquet", "--config", "wrong.yaml"), *parts)
+    assert_refused(run(folder, "data.prepare", "panel.parquet", "--data-config", "wrong.yaml"), *parts)
 
 
 def test_a_runs_folder_that_is_a_file_is_refused(folder: Path) -> None:
-    done = run(folder, "data.prepare", "panel.parquet", "--config", "settings.yaml", "--runs", "settings.yaml")
+    done = run(folder, "data.prepare", "panel.parquet", "--data-config", "settings.yaml", "--runs", "settings.yaml")
     assert_refused(done, "settings.yaml/prepared is none")
 
 
@@ -134,28 +162,90 @@ def test_a_runs_folder_that_is_a_file_is_refused(folder: Path) -> None:
 
 
 def test_inspect_says_that_it_found_nothing(folder: Path) -> None:
-    done = run(folder, "data.inspect", "panel.parquet")
+    done = run(folder, "data.inspect", "panel.parquet", "--data-config", "settings.yaml")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[0] == "1,200 rows in 1 files: 100 days 2018-01-01 .. 2018-05-18, 12 stocks"
+    summary = "1,200 rows in 1 file: 100 days 2018-01-01 .. 2018-05-18, 12 stocks S0000 .. S0011"
+    assert done.stdout.splitlines()[0] == summary
     assert done.stdout.splitlines()[-1] == "nothing found"
     assert sorted(path.name for path in folder.iterdir()) == ["panel.parquet", "settings.yaml"]
 
 
+def test_inspect_refuses_what_a_sweep_would_refuse(folder: Path) -> None:
+    """Without settings the panel is too short for the default folds."""
+    inspected, prepared = (run(folder, command, "panel.parquet") for command in ("data.inspect", "data.prepare"))
+    assert (inspected.returncode, inspected.stderr) == (2, "")
+    assert inspected.stdout.splitlines()[-1] == "1 error, 0 doubts"
+    assert [row[:3] for row in rows_of(inspected.stdout)] == [["error", "settings", "(settings)"]]
+    assert_refused(prepared, "at least 40 days")
+    told = " ".join(row[3] for row in rows_of(inspected.stdout))
+    assert prepared.stderr.removeprefix("error: ").strip() in told
+
+
+def rows_of(stdout: str) -> list[list[str]]:
+    """The cells of the table, each in one line."""
+    rows: list[list[str]] = []
+    for line in stdout.splitlines():
+        if line.startswith("│"):
+            cells = [cell.strip() for cell in line.strip("│").split("│")]
+            if cells[0]:
+                rows.append(cells)
+            else:
+                rows[-1] = [" ".join(filter(None, pair)) for pair in zip(rows[-1], cells, strict=True)]
+    return rows
+
+
+def damaged() -> pa.Table:
+    """A panel of ten features with an error and some doubts, one in a column with a long name."""
+    rng = np.random.default_rng(0)
+    table = spoiled("volume", np.where(np.arange(1200) == 600, -5, market()["volume"].to_numpy()))
+    for number in range(9):
+        table = table.append_column(f"f{number}", pa.array(rng.normal(size=1200)))
+    late = pa.array([None] * 600 + rng.normal(size=600).tolist())
+    table = table.append_column("fundamental_net_income_per_diluted_share_last_year", late)
+    return table.append_column("target_5d", pa.array(rng.normal(size=1200))).drop(["sector", "industry"])
+
+
+CHECKS = [
+    ["error", "impossible price", "volume"],
+    ["doubt", "missing share jumps", "fundamental_net_income_per_diluted_share_last_year"],
+    ["doubt", "no publication lag", "(columns)"],
+    ["doubt", "targets unused", "(columns)"],
+    ["doubt", "no sector", "(columns)"],
+]
+
+
 def test_inspect_tells_errors_and_doubts_as_a_table_and_refuses(folder: Path) -> None:
-    volume = np.where(np.arange(1200) == 600, -5, market()["volume"].to_numpy())
-    pq.write_table(spoiled("volume", volume).drop(["sector", "industry"]), folder / "panel.parquet")
-    done = run(folder, "data.inspect", "panel.parquet")
+    pq.write_table(damaged(), folder / "panel.parquet")
+    done = run(folder, "data.inspect", "panel.parquet", "--data-config", "settings.yaml")
     assert (done.returncode, done.stderr) == (2, "")
-    for part in ("check", "column", "count", "first example", "what to do", "impossible price", "S0000 = -5", "doubt"):
-        assert part in done.stdout, part
-    assert done.stdout.splitlines()[-1] == "1 errors, 1 doubts"
+    assert "count, example, and what to do" in done.stdout
+    rows = rows_of(done.stdout)
+    assert [row[:3] for row in rows] == CHECKS
+    assert rows[0][3].startswith("1 row (first: 2018-03-12 S0000 = -5) volume must be zero or more. Write null")
+    assert done.stdout.splitlines()[-1] == "1 error, 4 doubts"
+
+
+@pytest.mark.parametrize(("columns", "width"), [(80, 80), (120, 120), (None, 160)])
+def test_the_table_is_as_wide_as_the_screen_and_every_check_is_there_whole(
+    folder: Path, columns: int | None, width: int
+) -> None:
+    pq.write_table(damaged(), folder / "panel.parquet")
+    done = run(folder, "data.inspect", "panel.parquet", "--data-config", "settings.yaml", columns=columns)
+    table = [line for line in done.stdout.splitlines() if line[0] in "┏┃┡│├└"]
+    assert {len(line) for line in table} == {width}
+    for severity, check, _ in CHECKS:
+        assert any(line.startswith(f"│ {severity} │ {check} ") for line in table), check
+    whole = run(folder, "data.inspect", "panel.parquet", "--data-config", "settings.yaml", columns=1000).stdout
+    assert [row[3].replace(" ", "") for row in rows_of(done.stdout)] == [
+        row[3].replace(" ", "") for row in rows_of(whole)
+    ]
 
 
 def test_inspect_with_doubts_alone_succeeds(folder: Path) -> None:
     pq.write_table(market().drop(["sector", "industry"]), folder / "panel.parquet")
-    done = run(folder, "data.inspect", "panel.parquet", "--config", "settings.yaml")
+    done = run(folder, "data.inspect", "panel.parquet", "--data-config", "settings.yaml")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-1] == "0 errors, 1 doubts"
+    assert done.stdout.splitlines()[-1] == "0 errors, 1 doubt"
 
 
 # --- synthetic
@@ -180,6 +270,39 @@ def test_synthetic_writes_over_no_file_unless_it_is_forced(tmp_path: Path) -> No
     assert pq.read_metadata(tmp_path / "market.parquet").num_rows > 500
 
 
+@pytest.mark.parametrize(
+    ("effects", "told"),
+    [
+        (["--momentum", 1], "--momentum"),
+        (["--regime", 0], "--regime"),
+        (["--spillover", 1, "--reversal", 0.5], "--spillover and --reversal"),
+    ],
+)
+def test_a_market_without_effects_cannot_have_one(tmp_path: Path, effects: list[object], told: str) -> None:
+    done = run(tmp_path, "data.synthetic", "out.parquet", "--null", *effects, "--stocks", 10, "--days", 60)
+    assert_refused(done, "a --null market has no effects", told, "Drop one.")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("effect", ["spillover", "momentum", "regime"])
+def test_an_effect_is_admitted_up_to_the_largest_that_prices_can_hold(tmp_path: Path, effect: str) -> None:
+    size = ["--stocks", 10, "--days", 60]
+    done = run(tmp_path, "data.synthetic", "out.parquet", f"--{effect}", LARGEST_EFFECT, *size)
+    assert done.returncode == 0, done.stderr
+    done = run(tmp_path, "data.synthetic", "other.parquet", f"--{effect}", LARGEST_EFFECT + 0.1, *size)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert f"--{effect}" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
+
+
+def test_synthetic_without_effects_asked_has_the_usual_ones(tmp_path: Path) -> None:
+    size = {"num_stocks": 10, "num_days": 60, "num_sectors": 11, "seed": 7}
+    run(tmp_path, "data.synthetic", "out.parquet", "--stocks", 10, "--days", 60, "--momentum", 0.2)
+    run(tmp_path, "data.synthetic", "plain.parquet", "--stocks", 10, "--days", 60)
+    for name in ("out", "plain"):
+        assert pq.read_table(tmp_path / f"{name}.parquet").equals(generate(SyntheticConfig.model_validate(size)))
+
+
 def test_synthetic_refuses_a_place_where_it_cannot_write(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run(tmp_path, "data.synthetic", "file/market.parquet", "--stocks", 10, "--days", 60)
@@ -192,9 +315,15 @@ def test_synthetic_refuses_a_place_where_it_cannot_write(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("data.prepare", ["panel", "--runs", "--config", "--memory"]),
-        ("data.inspect", ["panel", "--config", "--memory"]),
-        ("data.synthetic", ["out", "--stocks", "--days", "--seed", "--regime", "--null", "--force"]),
+        ("data.prepare", ["panel", "--runs", "--data-config", "--memory"]),
+        ("data.inspect", ["panel", "--data-config", "--memory"]),
+        (
+            "data.synthetic",
+            [
+                *("out", "--stocks", "--days", "--seed", "--spillover", "--momentum", "--reversal", "--regime"),
+                *("--null", "--force"),
+            ],
+        ),
     ],
 )
 def test_help_names_every_option(tmp_path: Path, command: str, options: list[str]) -> None:
@@ -209,6 +338,8 @@ def test_help_names_every_option(tmp_path: Path, command: str, options: list[str
         (["data.prepare"], "panel"),
         (["data.synthetic", "out.parquet", "--stocks", "3"], "--stocks"),
         (["data.prepare", "panel.parquet", "--holdout", "3"], "--holdout"),
+        (["data.prepare", "panel.parquet", "--config", "settings.yaml"], "--data-config"),
+        (["data.inspect", "panel.parquet", "--config", "settings.yaml"], "--data-config"),
     ],
 )
 def test_wrong_usage_is_refused_with_the_argument(tmp_path: Path, arguments: list[str], part: str) -> None:

@@ -352,11 +352,38 @@ def test_a_sector_edge_has_the_correlation_and_the_lead_lag_of_its_pair() -> Non
         np.testing.assert_allclose(attr[:3], expected[pair][:3], atol=1e-6)
 
 
-def test_sector_edges_leave_out_who_is_not_there_or_not_eligible() -> None:
+def test_sector_edges_leave_out_who_is_not_eligible() -> None:
     returns, sector, eligible = returns_of(9), np.ones(9, int), np.ones(9, bool)
-    returns[-1, 2], eligible[4] = np.nan, False
+    eligible[4] = False
     edges = sector_edges_of(returns, sector, 20, eligible)
-    assert sorted(set(edges.index[0].tolist())) == [0, 1, 3, 5, 6, 7, 8]
+    assert sorted(set(edges.index[0].tolist())) == [0, 1, 2, 3, 5, 6, 7, 8]
+
+
+def test_a_stock_without_a_return_on_the_date_keeps_its_sector_edges_and_what_its_past_says_of_them() -> None:
+    returns, sector = returns_of(9), np.ones(9, int)
+    full = by_pair(sector_edges_of(returns, sector, 20))
+    returns[-1, 2] = np.nan
+    gapped = by_pair(sector_edges_of(returns, sector, 20))
+    assert gapped.keys() == full.keys()
+    for pair, attr in gapped.items():
+        np.testing.assert_allclose(attr[:2], full[pair][:2], atol=0.25 if 2 in pair else 0.02)
+        assert 2 not in pair or attr[CORRELATION] != 0
+
+
+@pytest.mark.parametrize("without", [[4], [0, 4, 8], list(range(9))])
+def test_a_stock_without_any_return_has_sector_edges_whose_correlations_are_0(without: list[int]) -> None:
+    returns, sector = returns_of(9), np.array([1] * 5 + [2] * 4)
+    full = by_pair(sector_edges_of(returns, sector, 4))
+    returns[:, without] = np.nan
+    edges = sector_edges_of(returns, sector, 4)
+    assert_proper(edges)
+    pairs = by_pair(edges)
+    assert pairs.keys() == full.keys()
+    for pair, attr in pairs.items():
+        if set(pair) & set(without):
+            assert attr.tolist() == [0, 0, 1, 1]
+        else:
+            assert attr[CORRELATION] == pytest.approx(full[pair][CORRELATION], abs=1e-6)
 
 
 def test_a_market_without_sectors_has_no_sector_edges() -> None:

@@ -225,7 +225,7 @@ def test_duplicates_are_counted_and_the_first_is_named(frame: pd.DataFrame, tmp_
     with pytest.raises(DataError, match="must be unique") as refusal:
         prepare(tmp_path / "p.parquet", tmp_path / "s", CONFIG)
     where = f"{frame['Date'][row].date()} {frame['Code'][row]}"
-    assert f"but Date, Code has 2; first: {where}" in str(refusal.value)
+    assert f"Date, Code: 2 rows (first: {where})" in str(refusal.value)
 
 
 @pytest.mark.parametrize("column", ["f0", "late_eps", "close", "volume"])

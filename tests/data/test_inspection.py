@@ -18,10 +18,11 @@ import pytest
 from data import inspection as checks
 from data.config import DataConfig, NoGraphConfig, SplitConfig
 from data.errors import DataError
-from data.findings import Finding
+from data.findings import Finding, counted
 from data.inspect import Inspection, inspect
 from data.inspection import CHECKS, Check
 from data.prepare import prepare
+from data.settings import suited
 from data.synthetic import SyntheticConfig, generate
 
 N, DAYS = 12, 120
@@ -138,139 +139,165 @@ class Case(NamedTuple):
     severity: Literal["error", "doubt"]
     check: str
     column: str
-    number: int
-    example: str
+    offence: str  # how it begins: count, unit and example
     way_out: str  # part of it
     panel: Callable[[], pa.Table]
 
 
 CASES = [
     Case(
-        *(checks.duplicate_keys, "error", "duplicate keys", "date, code", 3, key(50, 0), "Remove the duplicates."),
+        *(checks.duplicate_keys, "error", "duplicate keys", "date, code"),
+        *(f"3 rows (first: {key(50, 0)})", "Remove the duplicates."),
         lambda: pa.concat_tables([raw(), raw().slice(600, 2), raw().slice(1300, 1)]),
     ),
     Case(
-        *(checks.infinite_values, "error", "infinite values", "f3", 2, key(50, 1), "Write null"),
+        *(checks.infinite_values, "error", "infinite values", "f3"),
+        *(f"2 values (first: {key(50, 1)})", "Write null"),
         lambda: with_values(own(), "f3", [601, 1300], -np.inf),
     ),
     Case(
-        *(checks.infinite_values, "error", "infinite values", "close", 1, key(50, 1), "Write null"),
+        *(checks.infinite_values, "error", "infinite values", "close"),
+        *(f"1 value (first: {key(50, 1)})", "Write null"),
         lambda: with_values(raw(), "close", [601], np.inf),
     ),
     Case(
-        *(checks.infinite_values, "error", "infinite values", "target_5d", 1, key(50, 1), "Write null"),
+        *(checks.infinite_values, "error", "infinite values", "target_5d"),
+        *(f"1 value (first: {key(50, 1)})", "Write null"),
         lambda: with_values(users(), "target_5d", [601], np.inf),
     ),
     Case(
-        *(checks.impossible_prices, "error", "impossible price", "low", 2, f"{key(50, 1)} = -1", "Write null"),
+        *(checks.impossible_prices, "error", "impossible price", "low"),
+        *(f"2 rows (first: {key(50, 1)} = -1)", "Write null"),
         lambda: with_values(raw(), "low", [601, 700], -1),
     ),
     Case(
-        *(checks.impossible_prices, "error", "impossible price", "open", 1, f"{key(50, 1)} = 0", "Write null"),
+        *(checks.impossible_prices, "error", "impossible price", "open"),
+        *(f"1 row (first: {key(50, 1)} = 0)", "Write null"),
         lambda: with_values(raw(), "open", [601], 0),
     ),
     Case(
-        *(checks.impossible_prices, "error", "impossible price", "volume", 1, f"{key(50, 1)} = -5", "Write null"),
+        *(checks.impossible_prices, "error", "impossible price", "volume"),
+        *(f"1 row (first: {key(50, 1)} = -5)", "Write null"),
         lambda: with_values(raw(), "volume", [601], -5),
     ),
     Case(
-        *(checks.impossible_prices, "error", "all null", "volume", DAYS * N, "", "Fill it in."),
+        *(checks.impossible_prices, "error", "all null", "volume"),
+        *(f"1,440 null rows (first: {date(0)})", "Fill it in."),
         lambda: with_values(raw(), "volume", slice(None), np.nan),
     ),
     Case(
-        *(checks.impossible_prices, "error", "all zero", "volume", DAYS * N, "", "leave the column out"),
+        *(checks.impossible_prices, "error", "all zero", "volume"),
+        *("1,440 rows", "leave the column out"),
         lambda: with_values(raw(), "volume", slice(None), 0),
     ),
     Case(
-        *(checks.impossible_prices, "error", "high below low", "high", DAYS * N, key(0, 0), "map the columns"),
+        *(checks.impossible_prices, "error", "high below low", "high"),
+        *(f"1,440 rows (first: {key(0, 0)}", "map the columns"),
         lambda: swapped(slice(None)),
     ),
     Case(
-        *(checks.impossible_prices, "doubt", "high below low", "high", 14, key(50, 1), "map the columns"),
+        *(checks.impossible_prices, "doubt", "high below low", "high"),
+        *(f"14 rows (first: {key(50, 1)}", "map the columns"),
         lambda: swapped(slice(601, 615)),
     ),
     Case(
-        *(checks.absurd_returns, "error", "absurd return", "close", 1, key(50, 1), "raise inspection.max_factor"),
+        *(checks.absurd_returns, "error", "absurd return", "close"),
+        *(f"1 row (first: {key(50, 1)}", "raise inspection.max_factor"),
         lambda: changed(raw(), "close", column(raw(), "close") * np.where(grid(slice(50, None), 1), 15.0, 1.0)),
     ),
     Case(
-        *(checks.absurd_returns, "error", "absurd return", "close", 1, key(50, 1), "max_fall"),
+        *(checks.absurd_returns, "error", "absurd return", "close"),
+        *(f"1 row (first: {key(50, 1)}", "max_fall"),
         lambda: changed(raw(), "close", column(raw(), "close") * np.where(grid(slice(50, None), 1), 0.005, 1.0)),
     ),
     Case(
-        *(checks.absurd_returns, "doubt", "large return", "close", 2, key(50, 1), "splits"),
+        *(checks.absurd_returns, "doubt", "large return", "close"),
+        *(f"2 rows (first: {key(50, 1)}", "splits"),
         lambda: changed(raw(), "close", column(raw(), "close") * np.where(grid(slice(50, 60), 1), 4.0, 1.0)),
     ),
     Case(
-        *(checks.stale_prices, "doubt", "stale prices", "close", 2, key(50, 1), "filled forward"),
+        *(checks.stale_prices, "doubt", "stale prices", "close"),
+        *(f"2 stocks (first: {key(50, 1)})", "filled forward"),
         lambda: standing_still(standing_still(raw(), 30, 21, 1), 60, 30, 3),
     ),
     Case(
-        *(checks.empty_columns, "error", "all null", "f3", 20, date(0), "columns.exclude: f3"),
+        *(checks.empty_columns, "error", "all null", "f3"),
+        *(f"1,440 null rows (first: {date(0)})", "columns.exclude: f3"),
         lambda: with_values(own(), "f3", slice(None), np.nan),
     ),
     Case(
-        *(checks.empty_columns, "doubt", "constant", "f3", DAYS * N, "0.25 everywhere", "columns.exclude: f3"),
+        *(checks.empty_columns, "doubt", "constant", "f3"),
+        *("1,440 values (each is 0.25)", "columns.exclude: f3"),
         lambda: with_values(own(), "f3", slice(None), 0.25),
     ),
     Case(
-        *(checks.empty_columns, "error", "cut off", "f3", 10, f"empty from {date(60)}", "columns.exclude: f3"),
+        *(checks.empty_columns, "error", "cut off", "f3"),
+        *(f"720 null rows (first: {date(60)})", "columns.exclude: f3"),
         lambda: with_values(own(), "f3", slice(60 * N, None), np.nan),
     ),
     Case(
-        *(checks.empty_columns, "doubt", "missing share jumps", "f3", 1, f"known 0% before {date(60)}", "source"),
+        *(checks.empty_columns, "doubt", "missing share jumps", "f3"),
+        *(f"1 jump (known 0% before {date(60)}, 100% after)", "source"),
         lambda: with_values(own(), "f3", slice(0, 60 * N), np.nan),
     ),
     Case(
-        *(checks.empty_columns, "doubt", "missing share jumps", "f3", 2, f"before {date(30)}, 25% after", "source"),
+        *(checks.empty_columns, "doubt", "missing share jumps", "f3"),
+        *(f"2 jumps (known 100% before {date(30)}, 25% after)", "source"),
         lambda: with_values(own(), "f3", grid(slice(30, 84), slice(3, None)), np.nan),
     ),
     Case(
-        *(checks.empty_columns, "doubt", "nearly empty", "f3", 14, "0.97% known", "columns.exclude: f3"),
+        *(checks.empty_columns, "doubt", "nearly empty", "f3"),
+        *("1,426 null rows (0.97% are known)", "columns.exclude: f3"),
         lambda: with_values(own(), "f3", np.arange(DAYS * N) % 103 > 0, np.nan),
     ),
     Case(
-        *(checks.empty_columns, "doubt", "nearly empty", "f3", 17, "1.18% known", "columns.exclude: f3"),
+        *(checks.empty_columns, "doubt", "nearly empty", "f3"),
+        *("1,423 null rows (1.18% are known)", "columns.exclude: f3"),
         lambda: with_values(own(), "f3", np.arange(DAYS * N) % 85 > 0, np.nan),
     ),
     Case(
-        *(checks.leaks, "error", "leak", "f3", 24, "rank correlation 1.00", "columns.exclude: f3"),
+        *(checks.leaks, "error", "leak", "f3"),
+        *("24 sampled days (mean daily rank correlation 1.00 with a forward return)", "columns.exclude: f3"),
         lambda: target_with_noise(0.0),
     ),
     Case(
-        *(checks.leaks, "error", "leak", "f3", 24, "rank correlation 0.9", "inspection.allow_leaks"),
+        *(checks.leaks, "error", "leak", "f3"),
+        *("24 sampled days (mean daily rank correlation 0.9", "inspection.allow_leaks"),
         lambda: target_with_noise(0.001),
     ),
     Case(
-        *(checks.leaks, "doubt", "leak", "f3", 24, "rank correlation 0.", "shift it"),
+        *(checks.leaks, "doubt", "leak", "f3"),
+        *("24 sampled days (mean daily rank correlation 0.", "shift it"),
         lambda: target_with_noise(0.015),
     ),
     Case(
-        *(checks.few_stocks, "doubt", "few stocks", "(days)", 1, f"{date(50)} with 5", "rows are missing"),
+        *(checks.few_stocks, "doubt", "few stocks", "(universe)"),
+        *(f"1 day (first: {date(50)} with 5)", "rows are missing"),
         lambda: raw().filter(pa.array(~grid(slice(50, 51), slice(5, None)))),
     ),
     Case(
-        *(checks.few_stocks, "error", "few stocks", "(days)", DAYS, f"{date(0)} with 9", "lower min_stocks"),
+        *(checks.few_stocks, "error", "few stocks", "(universe)"),
+        *(f"120 days (first: {date(0)} with 9)", "lower min_stocks"),
         lambda: raw().filter(pa.array(np.add.outer(np.arange(DAYS), np.arange(N)).ravel() % 4 > 0)),
     ),
     Case(
-        *(
-            checks.survivorship,
-            "doubt",
-            "survivorship",
-            "(universe)",
-            0,
-            "0 of 12 stocks ended in 2.1",
-            "Add the delisted",
-        ),
+        *(checks.survivorship, "doubt", "survivorship", "(universe)"),
+        *("0 ended stocks (of 12 in 2.1 years)", "Add the delisted"),
         lambda: raw(520),
     ),
     Case(
-        *(checks.missing_lags, "doubt", "no publication lag", "stmt_eps", 2, "stmt_eps, margin_buy", "publication_lag"),
+        *(checks.missing_lags, "doubt", "no publication lag", "(columns)"),
+        *("2 columns (stmt_eps, margin_buy)", "publication_lag"),
         lambda: renamed(own(), f3="stmt_eps", f5="margin_buy"),
     ),
     Case(
-        *(checks.unknown_sectors, "doubt", "no sector", "(columns)", 0, "", "data.columns.sector"),
+        *(checks.spare_targets, "doubt", "targets unused", "(columns)"),
+        *("1 target column (target_5d)", "Set horizons to those that have a target, or labels.source to prices."),
+        lambda: changed(raw(), "target_5d", column(users(), "target_5d")),
+    ),
+    Case(
+        *(checks.unknown_sectors, "doubt", "no sector", "(columns)"),
+        *("0 sectors", "data.columns.sector"),
         lambda: raw().drop(["sector", "industry"]),
     ),
 ]
@@ -294,11 +321,6 @@ def only(findings: list[Finding]) -> Finding:
     return findings[0]
 
 
-def left_in(folder: Path) -> list[str]:
-    """What a preparation has left, but for its lock."""
-    return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
-
-
 def test_every_check_has_a_damaged_panel() -> None:
     assert {case.by for case in CASES} == set(CHECKS)
 
@@ -306,12 +328,13 @@ def test_every_check_has_a_damaged_panel() -> None:
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_a_damaged_panel_has_the_one_finding_of_its_damage(case: Case, tmp_path: Path) -> None:
     found = only(inspected(case.panel(), tmp_path).findings)
-    assert (found.severity, found.check, found.column, found.count) == case[1:5]
-    assert case.example in found.example
-    assert bool(case.example) == bool(found.example)
+    assert (found.severity, found.check, found.column) == case[1:4]
+    assert found.offence.startswith(case.offence)
+    assert ("(" in case.offence) == bool(found.example)
     assert case.way_out in found.way_out
-    for part in (found.law, found.column, f"{found.count:,}", found.example, found.way_out):
+    for part in (found.law, found.column, counted(found.count, found.unit), found.example, found.way_out):
         assert part in found.sentence
+    assert "counted" not in found.law, "the unit says what is counted"
 
 
 @pytest.mark.parametrize("case", ERRORS, ids=lambda case: f"{case.check}, {case.column}")
@@ -320,7 +343,7 @@ def test_an_error_refuses_and_leaves_nothing(case: Case, tmp_path: Path) -> None
     with pytest.raises(DataError) as caught:
         prepare(tmp_path / "panel.parquet", tmp_path / "prepared", CONFIG)
     assert str(caught.value) == expected.sentence
-    assert left_in(tmp_path / "prepared") == []
+    assert not (tmp_path / "prepared").exists()
 
 
 @pytest.mark.parametrize("case", DOUBTS, ids=lambda case: f"{case.check}, {case.column}")
@@ -334,7 +357,7 @@ def test_a_doubt_lets_the_panel_through_and_stays_with_the_store(case: Case, tmp
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("num_days", [60, 200, 700])
+@pytest.mark.parametrize("num_days", [80, 200, 700])
 def test_a_clean_market_has_no_finding(seed: int, num_days: int, tmp_path: Path) -> None:
     table = generate(SyntheticConfig(num_stocks=40, num_days=num_days, seed=seed))
     assert inspected(table, tmp_path).findings == []
@@ -379,20 +402,20 @@ def test_one_delisting_of_twelve_in_two_years_is_enough(tmp_path: Path, last_day
 
 def test_duplicates_within_the_hold_out_refuse(tmp_path: Path) -> None:
     table = pa.concat_tables([raw(), raw().slice(115 * N, 1)])
-    with pytest.raises(DataError, match=rf"must be unique, but date, code has 1; first: {key(115, 0)}"):
+    with pytest.raises(DataError, match=rf"must be unique\. date, code: 1 row \(first: {key(115, 0)}\)"):
         prepare(write(table, tmp_path / "panel.parquet"), tmp_path / "prepared", HELD_OUT)
-    assert left_in(tmp_path / "prepared") == []
+    assert not (tmp_path / "prepared").exists()
 
 
 def test_infinite_values_within_the_hold_out_refuse(tmp_path: Path) -> None:
     table = with_values(own(), "f3", [115 * N], np.inf)
-    with pytest.raises(DataError, match=rf"finite, fit 32 bits, or be missing, but f3 has 1; first: {key(115, 0)}"):
+    with pytest.raises(DataError, match=rf"finite, fit 32 bits, or be missing\. f3: 1 value \(first: {key(115, 0)}\)"):
         prepare(write(table, tmp_path / "panel.parquet"), tmp_path / "prepared", HELD_OUT)
 
 
 def test_inspection_reads_the_hold_out_too(tmp_path: Path) -> None:
     table = with_values(raw(), "open", [115 * N], -1)
-    assert only(inspected(table, tmp_path, HELD_OUT).findings).example == f"{key(115, 0)} = -1"
+    assert only(inspected(table, tmp_path, HELD_OUT).findings).example == f"first: {key(115, 0)} = -1"
 
 
 def test_duplicates_across_files_are_found(tmp_path: Path) -> None:
@@ -406,14 +429,14 @@ def test_duplicates_within_and_across_batches_are_found(tmp_path: Path, rows: in
     table = pa.concat_tables([raw().slice(0, 200), raw().slice(100, 3), raw().slice(100, 3), raw().slice(200)])
     path = write(table, tmp_path / "panel.parquet", row_group_size=rows)
     found = only(inspect(path, CONFIG).findings)
-    assert (found.count, found.example) == (6, key(8, 4))
+    assert (found.count, found.example) == (6, f"first: {key(8, 4)}")
 
 
 @pytest.mark.parametrize("rows", [50, 10_000])
 def test_infinite_values_are_counted_across_batches(tmp_path: Path, rows: int) -> None:
     path = write(with_values(own(), "f3", [601, 640, 1300], np.inf), tmp_path / "panel.parquet", row_group_size=rows)
     found = only(inspect(path, CONFIG).findings)
-    assert (found.count, found.example) == (3, key(50, 1))
+    assert (found.count, found.example) == (3, f"first: {key(50, 1)}")
 
 
 def test_equal_days_in_other_types_are_duplicates(tmp_path: Path) -> None:
@@ -443,9 +466,9 @@ def test_a_refusal_says_every_error(tmp_path: Path) -> None:
     table = with_values(with_values(own(), "f3", slice(None), np.nan), "f5", [600], np.inf)
     with pytest.raises(DataError) as caught:
         prepare(write(table, tmp_path / "panel.parquet"), tmp_path / "prepared", CONFIG)
-    assert [line.split(";")[0] for line in str(caught.value).splitlines()] == [
-        "values must be finite, fit 32 bits, or be missing, but f5 has 1",
-        "a feature must hold values (periods counted), but f3 has 20",
+    assert [line.split(" (")[0] for line in str(caught.value).splitlines()] == [
+        "values must be finite, fit 32 bits, or be missing. f5: 1 value",
+        "a feature must hold values. f3: 1,440 null rows",
     ]
 
 
@@ -554,12 +577,96 @@ def test_a_value_beyond_float32_is_not_called_infinite(tmp_path: Path) -> None:
     assert "1e+300" in found.example
 
 
+def nothing(table: pa.Table, name: str) -> pa.Table:
+    """A column of nothing but nulls, as pandas writes one: of Arrow's type null."""
+    return table.set_column(table.schema.get_field_index(name), name, pa.nulls(len(table)))
+
+
+def test_a_feature_of_nulls_that_have_no_type_refuses(tmp_path: Path) -> None:
+    found = only(inspected(nothing(own(), "f3"), tmp_path).findings)
+    assert (found.severity, found.check, found.column, found.count) == ("error", "all null", "f3", DAYS * N)
+    with pytest.raises(DataError) as caught:
+        prepare(tmp_path / "panel.parquet", tmp_path / "prepared", CONFIG)
+    assert str(caught.value) == found.sentence
+    excluded = DataConfig.model_validate(CONFIG.model_dump() | {"columns": {"exclude": ["f3"]}})
+    assert "f3" not in prepare(tmp_path / "panel.parquet", tmp_path / "prepared", excluded).meta.features
+
+
+@pytest.mark.parametrize(
+    ("panel", "name", "check"),
+    [(raw, "volume", "all null"), (users, "target_5d", "all null"), (raw, "sector", "no sector")],
+)
+def test_a_role_of_nulls_that_have_no_type_is_found(
+    tmp_path: Path, panel: Callable[[], pa.Table], name: str, check: str
+) -> None:
+    found = only(inspected(nothing(panel(), name), tmp_path).findings)
+    assert (found.check, found.column) == (check, name)
+
+
+# --- targets that are there for some horizons
+
+
+def test_targets_without_prices_to_take_their_place_are_a_refusal_and_no_doubt(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"neither \(no target for 5\)"):
+        inspected(users().drop(["target_5d"]), tmp_path)
+
+
+@pytest.mark.parametrize("update", [{"horizons": [5]}, {"labels": {"source": "prices"}}])
+def test_the_ways_out_of_unused_targets_settle_the_doubt(tmp_path: Path, update: dict[str, object]) -> None:
+    table = changed(raw(), "target_5d", column(users(), "target_5d"))
+    config = DataConfig.model_validate(CONFIG.model_dump() | update)
+    assert inspected(table, tmp_path, config).findings == []
+
+
+# --- settings that a sweep would refuse
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_clean_market_too_short_for_its_folds_has_that_one_finding(seed: int, tmp_path: Path) -> None:
+    table = generate(SyntheticConfig(num_stocks=40, num_days=60, seed=seed))
+    found = only(inspected(table, tmp_path).findings)
+    assert (found.severity, found.check, found.column) == ("error", "settings", "(settings)")
+    assert (found.count, found.unit) == (60, "day")
+    with pytest.raises(DataError) as caught:
+        suited(CONFIG, tmp_path / "panel.parquet")
+    assert found.way_out == str(caught.value)
+    assert "Bring about 28 more trading days." in found.way_out
+
+
+REFUSED: dict[str, tuple[Callable[[], pa.Table], dict[str, object], str]] = {
+    "no sector": (lambda: own().drop(["sector", "industry"]), {"graph": {"kind": "sector"}}, "a sector graph needs"),
+    "no returns": (lambda: users().drop(["returns_1d"]), {"graph": {"kind": "correlation"}}, "a correlation graph"),
+    "no volatility": (lambda: users().drop(["returns_1d"]), {"labels": {"scale_by_volatility": True}}, "volatility"),
+    "hold-out": (own, {"splits": CONFIG.splits.model_dump() | {"holdout_from": "2030-01-01"}}, "nothing would be held"),
+    "held out": (own, {"splits": CONFIG.splits.model_dump() | {"holdout_days": 60}}, "60 days (hold-out excluded)"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_settings_that_the_panel_does_not_allow_are_a_finding_before_all_others(tmp_path: Path, name: str) -> None:
+    panel, update, part = REFUSED[name]
+    config = DataConfig.model_validate(CONFIG.model_dump() | update)
+    first, *rest = inspected(with_values(panel(), "f3", slice(None), 0.25), tmp_path, config).findings
+    assert first.check == "settings"
+    assert part in first.way_out
+    assert ("constant", "f3") in [(found.check, found.column) for found in rest]
+    with pytest.raises(DataError) as caught:
+        suited(config, tmp_path / "panel.parquet")
+    assert first.way_out == str(caught.value)
+
+
+def test_without_settings_the_folds_suit_the_panel_and_its_default_graph_is_asked_for(tmp_path: Path) -> None:
+    path = write(raw(520), tmp_path / "panel.parquet")
+    assert only(inspect(path).findings).check == "survivorship"
+    assert inspect(write(raw(), path)).findings[0].check == "settings"
+
+
 # --- what the inspection says of a panel
 
 
 def test_the_summary_counts_rows_files_days_and_stocks(tmp_path: Path) -> None:
     said = inspected(raw(), tmp_path, HELD_OUT).summary
-    assert said == f"1,440 rows in 1 files: 120 days {date(0)} .. {date(119)}, 12 stocks"
+    assert said == f"1,440 rows in 1 file: 120 days {date(0)} .. {date(119)}, 12 stocks S0000 .. S0011"
 
 
 def test_the_notes_say_how_the_columns_were_understood(tmp_path: Path) -> None:
@@ -583,7 +690,7 @@ def test_the_notes_of_a_raw_panel_say_what_is_computed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", [1, 12, 30])
 def test_a_panel_of_a_few_rows_can_be_inspected(tmp_path: Path, rows: int) -> None:
-    assert f"{rows} rows" in inspected(raw().slice(0, rows), tmp_path).summary
+    assert inspected(raw().slice(0, rows), tmp_path).summary.startswith(f"{counted(rows, 'row')} in 1 file: ")
 
 
 def test_keys_that_cannot_be_read_are_no_finding_but_a_refusal(tmp_path: Path) -> None:

@@ -30,10 +30,8 @@ CHANGING: dict[str, dict[str, Any]] = {
     "universe.turnover_window": {"universe": {"turnover_window": 61}},
     "labels.source": {"labels": {"source": "prices"}},
     "labels.price": {"labels": {"price": "open"}},
-    "splits.holdout_days": {"splits": {"holdout_days": 7}},
     "inspection": {"inspection": {"allow_leaks": ("f0",)}},  # this and the next decide whether the panel is refused
     "min_stocks": {"min_stocks": 4},
-    "splits.holdout_from": {"splits": {"holdout_from": "2020-02-03"}},
     "columns.features": {"columns": {"features": "both"}},
     "columns.exclude": {"columns": {"exclude": ("f0",)}},
     "columns.targets": {"columns": {"targets": {1: "target_1d"}}},
@@ -41,6 +39,11 @@ CHANGING: dict[str, dict[str, Any]] = {
 } | {
     f"columns.{role}": {"columns": {role: "x"}}
     for role in ColumnsConfig.model_fields.keys() - {"features", "exclude", "targets", "groups"}
+}
+
+ENDING: dict[str, dict[str, Any]] = {  # where a store ends: not what stands in a cell that it has
+    "splits.holdout_days": {"splits": {"holdout_days": 7}},
+    "splits.holdout_from": {"splits": {"holdout_from": "2020-02-03"}},
 }
 
 SHARING: dict[str, dict[str, Any]] = {
@@ -59,11 +62,11 @@ SHARING: dict[str, dict[str, Any]] = {
 }
 
 
-def test_every_setting_is_known_to_change_the_arrays_or_not() -> None:
+def test_every_setting_is_known_to_change_the_arrays_their_end_or_nothing() -> None:
     sections = {"columns": ColumnsConfig, "universe": UniverseConfig, "labels": LabelConfig, "splits": SplitConfig}
     names = set(DataConfig.model_fields) - set(sections)
     names |= {f"{section}.{name}" for section, kind in sections.items() for name in kind.model_fields}
-    assert CHANGING.keys() | SHARING.keys() == names
+    assert sorted([*CHANGING, *ENDING, *SHARING]) == sorted(names)
 
 
 def with_setting(update: dict[str, Any]) -> DataConfig:
@@ -73,8 +76,23 @@ def with_setting(update: dict[str, Any]) -> DataConfig:
 
 
 @pytest.mark.parametrize("name", CHANGING)
-def test_a_setting_that_changes_an_array_changes_the_key(name: str) -> None:
-    assert settings_key(with_setting(CHANGING[name])) != settings_key(CONFIG)
+def test_a_setting_that_changes_a_cell_changes_both_keys(name: str) -> None:
+    other = with_setting(CHANGING[name])
+    assert settings_key(other) != settings_key(CONFIG)
+    assert store_key("panel", other) != store_key("panel", CONFIG)
+
+
+@pytest.mark.parametrize("name", ENDING)
+def test_another_hold_out_is_another_store_with_the_same_cells(name: str) -> None:
+    other = with_setting(ENDING[name])
+    assert settings_key(other) == settings_key(CONFIG)
+    assert store_key("panel", other) != store_key("panel", CONFIG)
+
+
+def test_a_pinned_hold_out_is_one_store_whatever_the_count_that_it_overrides() -> None:
+    pinned, later = ({"holdout_from": day} for day in ("2020-02-03", "2020-02-04"))
+    one, same, other = (changed(CONFIG, splits=splits) for splits in (pinned, pinned | {"holdout_days": 9}, later))
+    assert store_key("panel", one) == store_key("panel", same) != store_key("panel", other)
 
 
 @pytest.mark.parametrize("name", SHARING)
@@ -82,6 +100,7 @@ def test_a_setting_of_graphs_scalers_targets_or_folds_shares_the_store(name: str
     other = with_setting(SHARING[name])
     assert other != CONFIG
     assert settings_key(other) == settings_key(CONFIG)
+    assert store_key("panel", other) == store_key("panel", CONFIG)
 
 
 def test_the_order_of_groups_changes_the_key_because_the_first_that_names_a_column_takes_it(tmp_path: Path) -> None:
@@ -109,9 +128,10 @@ def test_another_version_of_the_features_changes_the_key(monkeypatch: pytest.Mon
 
 
 def test_the_stores_key_is_of_bytes_and_settings() -> None:
-    keys = {store_key(*pair) for pair in (("a", "b"), ("b", "a"), ("a", "c"), ("ab", ""), ("", "ab"))}
-    assert len(keys) == 5
-    assert store_key("a", "b") == store_key("a", "b")
+    configs = [CONFIG, *(with_setting(update) for update in (CHANGING["delay"], *ENDING.values()))]
+    keys = {store_key(panel, config) for panel in ("a", "b") for config in configs}
+    assert len(keys) == 2 * 4
+    assert store_key("a", CONFIG) == store_key("a", CONFIG.model_copy())
 
 
 # --- bytes

@@ -16,9 +16,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.config import ColumnGroup, ColumnsConfig, CorrelationGraphConfig, DataConfig, SplitConfig
+from data.axes import read_axes
+from data.config import (
+    ColumnGroup,
+    ColumnsConfig,
+    CorrelationGraphConfig,
+    DataConfig,
+    SectorGraphConfig,
+    SplitConfig,
+)
 from data.errors import DataError
-from data.prepare import make_plan, prepare
+from data.prepare import make_plan, num_bytes, prepare
 from data.progress import Silent
 from data.store import ARRAYS, MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
@@ -207,7 +215,7 @@ def test_a_late_value_is_missing_where_its_own_row_was_missing(frame: pd.DataFra
 @pytest.mark.parametrize("lag", [34, 39, 200])
 def test_a_lag_longer_than_the_panel_leaves_nothing_known_and_is_refused(panel: Path, tmp_path: Path, lag: int) -> None:
     config = changed(CONFIG, columns={"groups": {"late": {"columns": ("late_*",), "publication_lag": lag}}})
-    with pytest.raises(DataError, match=r"a feature must hold values .*, but late_eps has"):
+    with pytest.raises(DataError, match=r"a feature must hold values\. late_eps: \d+ null rows? \(first: "):
         prepare(panel, tmp_path, config)
 
 
@@ -315,7 +323,39 @@ def test_a_second_call_reads_and_writes_nothing(panel: Path, tmp_path: Path) -> 
 def test_size_and_disk_are_said_before_the_work(panel: Path, tmp_path: Path) -> None:
     said = Said()
     prepare(panel, tmp_path, CONFIG, said)
-    assert said.lines[0].endswith("rows become 34 days x 8 stocks x 3 features, 0.00 GiB on disk")
+    num_rows = pq.read_metadata(panel).num_rows
+    assert said.lines == [f"{num_rows} rows become 34 days x 8 stocks x 3 features, 0.00 GiB on disk"]
+
+
+def test_days_that_are_copied_are_said_with_the_size(panel: Path, tmp_path: Path) -> None:
+    said = Said()
+    prepare(panel, tmp_path, changed(CONFIG, splits={"holdout_days": 9}))
+    prepare(panel, tmp_path, CONFIG, said)
+    assert said.lines[0].endswith(" x 3 features, 0.00 GiB on disk; 31 days copied from an earlier store")
+
+
+GRAPHS: dict[str, dict[str, Any]] = {
+    "correlation": {"graph": {"kind": "correlation"}},
+    "dense": {"graph": {"kind": "correlation", "window": 20, "refresh_days": 1, "min_correlation": -1}},
+    "none": {"graph": {"kind": "none"}},
+    "sector": {"graph": {"kind": "sector"}},
+    "daily sector": {"graph": {"kind": "sector", "k": 16, "refresh_days": 1}},
+}
+
+
+@pytest.mark.parametrize("horizons", [(1,), (1, 5, 10, 20)])
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_the_size_that_is_said_is_what_store_targets_and_graph_take(
+    large_panel: Path, tmp_path: Path, graph: str, horizons: tuple[int, ...]
+) -> None:
+    config = DataConfig.model_validate({"horizons": horizons, "splits": {"holdout_days": 20}} | GRAPHS[graph])
+    plan = make_plan(large_panel, config)
+    said = num_bytes(plan, read_axes(plan.source, plan.columns, config))
+    store = prepare(large_panel, tmp_path, config)
+    store.graphs(config.graph)
+    store.targets(config.labels)
+    taken = sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file())
+    assert taken <= said <= 1.5 * taken + (1 << 20)
 
 
 CHILD = """
@@ -404,7 +444,7 @@ def test_a_full_disk_is_one_message_and_leaves_nothing(panel: Path, tmp_path: Pa
     assert lines[-1].startswith(
         f"refused preparing needs more room than {tmp_path / 's'} has: File too large. Free some"
     )
-    assert finished(tmp_path / "s") == leftovers(tmp_path / "s") == []
+    assert not (tmp_path / "s").exists()
 
 
 def test_a_panel_that_no_disk_can_hold_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -416,7 +456,7 @@ def test_a_panel_that_no_disk_can_hold_is_refused_before_anything_is_written(tmp
     config = DataConfig()
     said = answer(child(tmp_path / "p.parquet", tmp_path / "s", config, limit=1 << 20))  # should it write all the same
     assert re.search(r"refused preparing needs [\d.]+ GiB of disk, but .* GiB free\. Free some, or choose", said)
-    assert finished(tmp_path / "s") == leftovers(tmp_path / "s") == []
+    assert not (tmp_path / "s").exists()
 
 
 MEMORY_CHILD = """
@@ -468,27 +508,91 @@ def wide_table(rng: np.random.Generator, first: int, num_days: int, num_stocks: 
     return pa.table(columns | {f"f{number}": row for number, row in enumerate(values)})
 
 
+# --- panels without prices or returns
+
+
+def test_features_and_targets_of_ones_own_with_sectors_alone_become_a_store_with_a_sector_graph(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(2)
+    targets = {f"target_{horizon}d": rng.normal(0, 0.01, len(frame)) for horizon in CONFIG.horizons}
+    bare = frame.drop(columns=["open", "high", "low", "close", "volume"]).assign(**targets)
+    graph = SectorGraphConfig(k=4, refresh_days=3)
+    store = prepare(save(bare, tmp_path / "p.parquet"), tmp_path / "s", CONFIG.model_copy(update={"graph": graph}))
+    assert np.isnan(store.returns).all()
+    assert np.isfinite(store.labels[:-4][store.present[:-4]]).all()
+    graphs = store.graphs(graph)
+    assert graphs is not None
+    assert graphs.mean_degree > 0
+    for day in range(graphs.first_day, store.num_days, graph.refresh_days):
+        (source, target), attr = graphs.at(day)
+        assert len(source) > 0
+        assert (store.sector[day, source] == store.sector[day, target]).all()
+        np.testing.assert_array_equal(attr, np.tile(np.float32([0, 0, 1, 0]), (len(source), 1)))
+
+
 # --- refusals
 
 
 def test_too_few_stocks_are_refused_with_their_number(panel: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 9 stocks to rank, but this one has 8"):
         prepare(panel, tmp_path, changed(CONFIG, min_stocks=9))
-    assert finished(tmp_path) == leftovers(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("holdout_days", [33, 40, 1000])
 def test_too_few_days_are_refused_with_their_number(panel: Path, tmp_path: Path, holdout_days: int) -> None:
     with pytest.raises(DataError, match=r"a panel needs (more days than hold-out|at least 3 stocks)"):
         prepare(panel, tmp_path, changed(CONFIG, splits={"holdout_days": holdout_days}))
-    assert finished(tmp_path) == leftovers(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_refused_panel_leaves_nothing(frame: pd.DataFrame, tmp_path: Path) -> None:
-    twice = pd.concat([frame, frame.iloc[[5]]])
-    with pytest.raises(DataError, match=r"\(date, code\) must be unique, but Date, Code has 1; first: 2020-01-06"):
-        prepare(save(twice, tmp_path / "p.parquet"), tmp_path / "s", CONFIG)
-    assert finished(tmp_path / "s") == leftovers(tmp_path / "s") == []
+@pytest.fixture
+def refused(frame: pd.DataFrame, tmp_path: Path) -> Path:
+    """A panel with a row that is there twice."""
+    return save(pd.concat([frame, frame.iloc[[5]]]), tmp_path / "refused.parquet")
+
+
+REFUSAL = r"\(date, code\) must be unique\. Date, Code: 1 row \(first: 2020-01-06"
+
+
+def test_a_refused_panel_leaves_nothing_not_even_the_folders_that_were_made_for_it(
+    refused: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=REFUSAL):
+        prepare(refused, tmp_path / "deep" / "runs" / "prepared", CONFIG)
+    assert list(tmp_path.iterdir()) == [refused]
+
+
+def test_a_refused_panel_leaves_the_folders_and_the_stores_that_were_there(
+    panel: Path, refused: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "runs" / "empty").mkdir(parents=True)
+    with pytest.raises(DataError, match=REFUSAL):
+        prepare(refused, tmp_path / "runs" / "empty" / "prepared", CONFIG)
+    with pytest.raises(DataError, match=REFUSAL):
+        prepare(refused, tmp_path / "runs" / "empty", CONFIG)
+    assert list((tmp_path / "runs").rglob("*")) == [tmp_path / "runs" / "empty"]
+    store = prepare(panel, tmp_path / "runs", CONFIG)
+    before = sorted((tmp_path / "runs").rglob("*"))
+    with pytest.raises(DataError, match=REFUSAL):
+        prepare(refused, tmp_path / "runs", CONFIG)
+    assert sorted((tmp_path / "runs").rglob("*")) == before
+    assert MarketStore.open(store.folder).meta == store.meta
+
+
+def test_two_processes_at_once_are_both_refused_and_leave_nothing(large_panel: Path, tmp_path: Path) -> None:
+    table = pq.read_table(large_panel)
+    pq.write_table(pa.concat_tables([table, table.slice(9, 1)]), tmp_path / "p.parquet")
+    go = str(tmp_path / "go")
+    both = [child(tmp_path / "p.parquet", tmp_path / "s", LARGE, go=go) for _ in range(2)]
+    for process in both:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    (tmp_path / "go").touch()
+    for process in both:
+        assert answer(process).splitlines()[-1].startswith("refused (date, code) must be unique. date, code: 1 row")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["go", "p.parquet"]
 
 
 def test_a_stricter_inspection_refuses_a_store_that_a_lenient_one_let_pass(frame: pd.DataFrame, tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from data.axes import panel_dates
 from data.config import DataConfig, SplitConfig
 from data.features import FEATURES
 from data.inspect import inspect
 from data.prepare import prepare
+from data.settings import suited
 from data.splits import audit_splits, prove_purged
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "data"
@@ -48,8 +48,8 @@ def test_a_real_panel_prepares_into_a_store_that_passes_the_audit(panel: RealPan
     path = FOLDER / panel.file
     if not path.exists():
         pytest.skip(f"the real panel {panel.file} is not in {FOLDER}; its licence keeps it out of the repository")
-    assert len(panel_dates(path, DataConfig())) == panel.num_days
-    config = DataConfig(splits=SplitConfig.for_market(panel.num_days))
+    config = suited(DataConfig(), path)
+    assert config.splits == SplitConfig.for_market(panel.num_days)
     store = prepare(path, prepared, config)
     num_days = panel.num_days - config.splits.holdout_days
     assert store.features.shape == (num_days, panel.num_stocks, len(FEATURES))

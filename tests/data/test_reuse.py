@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,15 +38,25 @@ def assert_same_store(a: MarketStore, b: MarketStore) -> None:
 
 def copied_days(said: Said) -> int:
     """Days that a preparation said it copied."""
-    found = re.search(r"([\d,]+) of them are copied", " ".join(said.lines))
+    found = re.search(r"; ([\d,]+) days? copied from an earlier store", " ".join(said.lines))
     return int(found[1].replace(",", "")) if found else 0
 
 
-def check(tmp_path: Path, before: Path, after: Path, config: DataConfig = CONFIG, least: int = 1) -> MarketStore:
-    """Prepares `after` on top of `before` and alone; at least `least` days must have been copied."""
+def check(
+    tmp_path: Path,
+    before: Path,
+    after: Path,
+    config: DataConfig = CONFIG,
+    least: int = 1,
+    earlier: DataConfig | None = None,
+) -> MarketStore:
+    """Prepares `after` on top of `before` and alone; at least `least` days must have been copied.
+
+    `earlier` are the settings of the first preparation, where they differ.
+    """
     said = Said()
     for graph in GRAPHS:
-        prepare(before, tmp_path / "grown", config).graphs(graph)
+        prepare(before, tmp_path / "grown", earlier or config).graphs(graph)
     grown = prepare(after, tmp_path / "grown", config, said)
     assert_same_store(grown, prepare(after, tmp_path / "fresh", config))
     assert copied_days(said) >= least, said.lines
@@ -53,9 +64,15 @@ def check(tmp_path: Path, before: Path, after: Path, config: DataConfig = CONFIG
 
 
 def check_frames(
-    tmp_path: Path, before: pd.DataFrame, after: pd.DataFrame, config: DataConfig = CONFIG, least: int = 1
+    tmp_path: Path,
+    before: pd.DataFrame,
+    after: pd.DataFrame,
+    config: DataConfig = CONFIG,
+    least: int = 1,
+    earlier: DataConfig | None = None,
 ) -> MarketStore:
-    return check(tmp_path, save(before, tmp_path / "a.parquet"), save(after, tmp_path / "b.parquet"), config, least)
+    paths = save(before, tmp_path / "a.parquet"), save(after, tmp_path / "b.parquet")
+    return check(tmp_path, *paths, config, least, earlier)
 
 
 @pytest.fixture
@@ -247,13 +264,77 @@ def test_a_pinned_hold_out_stays_where_it_is_while_days_are_appended(frame: pd.D
     assert store.num_days == 30
 
 
-def test_another_hold_out_is_another_store(frame: pd.DataFrame, tmp_path: Path) -> None:
-    path = save(frame, tmp_path / "p.parquet")
-    prepare(path, tmp_path / "grown", CONFIG)
-    longer = changed(CONFIG, splits={"holdout_days": 3})
-    store = prepare(path, tmp_path / "grown", longer)
-    assert store.num_days == 37
-    assert_same_store(store, prepare(path, tmp_path / "fresh", longer))
+class Ends(NamedTuple):
+    """Two hold-outs, the length of the first panel (the second has 40 days), and the days that both stores have."""
+
+    earlier: dict[str, Any]
+    later: dict[str, Any]
+    num_days: int
+    shared: int
+
+
+DAY_29, DAY_31 = "2020-02-14", "2020-02-18"
+ENDS = {
+    "more on a longer panel": Ends({"holdout_days": 6}, {"holdout_days": 9}, 35, 29),
+    "fewer on a longer panel": Ends({"holdout_days": 9}, {"holdout_days": 6}, 35, 26),
+    "so many more that the store ends earlier": Ends({"holdout_days": 6}, {"holdout_days": 15}, 35, 25),
+    "pinned, then counted": Ends({"holdout_from": DAY_29}, {"holdout_days": 6}, 35, 29),
+    "counted, then pinned": Ends({"holdout_days": 6}, {"holdout_from": DAY_31}, 35, 29),
+    "pinned later": Ends({"holdout_from": DAY_29}, {"holdout_from": DAY_31}, 35, 29),
+    "fewer on the same panel": Ends({"holdout_days": 6}, {"holdout_days": 3}, 40, 34),
+    "none on the same panel": Ends({"holdout_days": 6}, {"holdout_days": 0, "holdout_from": None}, 40, 34),
+    "more on the same panel": Ends({"holdout_days": 3}, {"holdout_days": 6}, 40, 34),
+    "pinned where it was counted": Ends({"holdout_days": 9}, {"holdout_from": DAY_31}, 40, 31),
+}
+
+
+def check_ends(tmp_path: Path, frame: pd.DataFrame, ends: Ends, config: DataConfig = CONFIG) -> MarketStore:
+    """The later hold-out on top of the earlier one, and alone: every day that both have is copied."""
+    earlier, later = changed(config, splits=ends.earlier), changed(config, splits=ends.later)
+    return check_frames(tmp_path, until(frame, ends.num_days), frame, later, ends.shared, earlier)
+
+
+@pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS.keys())
+def test_another_hold_out_equals_a_rebuild_and_copies_the_days_that_both_have(
+    frame: pd.DataFrame, tmp_path: Path, ends: Ends
+) -> None:
+    store = check_ends(tmp_path, frame, ends)
+    assert store.num_days >= ends.shared
+    assert len(list((tmp_path / "grown").glob("*/meta.json"))) == 2, "the earlier store is still there"
+
+
+@pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS.keys())
+def test_another_hold_out_beside_own_targets_equals_a_rebuild(frame: pd.DataFrame, tmp_path: Path, ends: Ends) -> None:
+    """The last targets of the earlier store are missing, because they told of its hold-out."""
+    halted = with_targets(with_value(with_value(frame, "volume", 10, 0.0), "volume", 30, 0.0))
+    store = check_ends(tmp_path, halted, ends, OWN_TARGETS)
+    assert store.meta.num_untradable >= 1
+    for number, horizon in enumerate(CONFIG.horizons):
+        first_unknown = store.num_days - CONFIG.delay - horizon
+        assert np.isfinite(store.labels[first_unknown - 1, :, number]).any()
+
+
+@pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS.keys())
+@pytest.mark.parametrize("code", ["1000", "1335", "9999"])
+def test_stocks_that_listed_inside_the_former_hold_out_equal_a_rebuild(
+    frame: pd.DataFrame, tmp_path: Path, ends: Ends, code: str
+) -> None:
+    listed = with_stock(with_stock(frame, code, first=27, sector="05"), "8888", first=33, sector="65")
+    store = check_ends(tmp_path, listed, ends)
+    assert (code in store.meta.codes) == (store.num_days > 27)
+    assert ("8888" in store.meta.codes) == (store.num_days > 33)
+    assert ("05" in store.meta.vocabularies["sector"]) == (store.num_days > 27)
+
+
+@pytest.mark.parametrize(("earlier", "later"), [(20, 9), (9, 20), (20, 0)])
+def test_another_hold_out_beside_built_in_features_and_a_turnover_filter_equals_a_rebuild(
+    tmp_path: Path, earlier: int, later: int
+) -> None:
+    frame = market_frame(num_days=130)
+    config = changed(BOTH, universe={"min_turnover": 3e5, "turnover_window": 20})
+    first, second = (changed(config, splits={"holdout_days": count}) for count in (earlier, later))
+    store = check_frames(tmp_path, until(frame, 120), frame, second, min(100, 130 - later), first)
+    assert store.eligible.sum() < store.present.sum()
 
 
 @pytest.mark.parametrize("fault", ["duplicate", "infinite"])
@@ -406,6 +487,42 @@ def test_the_earlier_store_that_leaves_least_to_read_is_taken(frame: pd.DataFram
     assert copied_days(said) >= 30
 
 
+def by_code(frame: pd.DataFrame, path: Path) -> Path:
+    """One row group in the order of the codes, so that a further day changes all of it."""
+    pq.write_table(pa.Table.from_pandas(frame.sort_values(["Code", "Date"]), preserve_index=False), path)
+    return path
+
+
+def prepared_again(before: Path, after: Path, folder: Path, earlier: DataConfig = CONFIG) -> str:
+    """What the second preparation says after its size."""
+    said = Said()
+    prepare(before, folder, earlier)
+    prepare(after, folder, CONFIG, said)
+    return " ".join(said.lines[1:])
+
+
+def test_a_panel_whose_order_lets_nothing_be_copied_is_told_of_a_better_one(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    before, after = by_code(until(frame, 35), tmp_path / "a.parquet"), by_code(frame, tmp_path / "b.parquet")
+    said = prepared_again(before, after, tmp_path / "s")
+    assert said.startswith("nothing is copied from the earlier store of this market")
+    assert "sorted by date" in said
+
+
+def test_nothing_is_told_where_days_are_copied_or_no_earlier_store_is_of_this_market(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    others = frame.assign(Code="9" + frame["Code"])
+    ordered = save(until(frame, 35), tmp_path / "ordered.parquet")
+    another, whole = by_code(others, tmp_path / "another.parquet"), save(frame, tmp_path / "whole.parquet")
+    assert prepared_again(ordered, whole, tmp_path / "copied") == ""
+    assert prepared_again(another, whole, tmp_path / "market") == ""
+    assert (
+        prepared_again(by_code(frame, tmp_path / "a.parquet"), whole, tmp_path / "set", changed(CONFIG, delay=0)) == ""
+    )
+
+
 # --- any change
 
 Changes = list[tuple[str, object]]
@@ -426,6 +543,9 @@ CHANGES = st.lists(
     ),
     max_size=2,
     unique_by=lambda change: change[0],
+)
+HOLD_OUTS = st.sampled_from(
+    [*[{"holdout_days": 6}] * 3, {"holdout_days": 9}, {"holdout_days": 0}, {"holdout_from": DAY_29}]
 )
 
 
@@ -451,14 +571,26 @@ def apply(frame: pd.DataFrame, change: tuple[str, object]) -> pd.DataFrame:
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None, phases=[Phase.generate])  # shrinking is slow
-@given(both=CHANGES, first=CHANGES, second=CHANGES, source=st.sampled_from(["prices", "panel"]))
+@given(
+    both=CHANGES,
+    first=CHANGES,
+    second=CHANGES,
+    source=st.sampled_from(["prices", "panel"]),
+    ends=st.tuples(HOLD_OUTS, HOLD_OUTS),
+)
 def test_any_changes_between_two_preparations_equal_a_rebuild(
-    tmp_path_factory: pytest.TempPathFactory, both: Changes, first: Changes, second: Changes, source: str
+    tmp_path_factory: pytest.TempPathFactory,
+    both: Changes,
+    first: Changes,
+    second: Changes,
+    source: str,
+    ends: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
-    """Some changes are in both panels, some in either."""
+    """Some changes are in both panels, some in either; the hold-out may change as well."""
     before = after = with_targets(WHOLE)
     for change in (*both, *first):
         before = apply(before, change)
     for change in (*both, *second):
         after = apply(after, change)
-    check_frames(tmp_path_factory.mktemp("any"), before, after, changed(CONFIG, labels={"source": source}), least=0)
+    earlier, later = (changed(CONFIG, labels={"source": source}, splits=splits) for splits in ends)
+    check_frames(tmp_path_factory.mktemp("any"), before, after, later, least=0, earlier=earlier)

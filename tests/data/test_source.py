@@ -93,10 +93,12 @@ LAYOUTS: dict[str, Layout] = {
     "shuffled": shuffled,
     "files that differ": a_folder_of_files_that_differ,
     "hive by date": by("date", "date={}/part-0.parquet"),
+    "hive by date without hyphens": by("date", "date={:%Y%m%d}/part-0.parquet"),
     "hive by code": by("code", "code={}/part-0.parquet"),
     "hive by code that is stored too": by("code", "code={}/part-0.parquet", keep=True),
     "a file per code": by("code", "{}.parquet"),
     "a file per date": by("date", "{}.parquet"),
+    "a file per date without hyphens": by("date", "{:%Y%m%d}.parquet"),
     "a folder per code": by("code", "{}.parquet/part-0.parquet", keep=True),
 }
 
@@ -164,7 +166,11 @@ def test_every_type_of_day_is_the_same_day(
     assert_same(prepare(path, tmp_path / "prepared", CONFIG), plain)
 
 
-@pytest.mark.parametrize("encode", [dictionaries, doubles])
+def days_without_hyphens(table: pa.Table) -> pa.Table:
+    return with_column(table, "date", pc.strftime(table["date"], "%Y%m%d"))
+
+
+@pytest.mark.parametrize("encode", [dictionaries, doubles, days_without_hyphens])
 def test_encodings_of_the_same_values_do_not_matter(
     table: pa.Table, plain: MarketStore, tmp_path: Path, encode: Callable[[pa.Table], pa.Table]
 ) -> None:
@@ -231,6 +237,14 @@ def test_the_schema_joins_stored_columns_keys_of_the_path_and_the_files_name(tmp
     assert set(schema) == {"x", "y", "z", "market", FILE_NAME}
     assert (schema["y"], schema["z"], schema["market"]) == (pa.float64(), pa.string(), pa.string())
     assert list(schema)[-1] == FILE_NAME
+
+
+@pytest.mark.parametrize("name", ["date=20211345/part-0.parquet", "20211345.parquet"])
+def test_a_path_that_names_no_day_is_refused_with_its_example(table: pa.Table, tmp_path: Path, name: str) -> None:
+    by("date", name.replace("20211345", "{:%Y%m%d}"))(table.slice(0, 60), tmp_path / "panel")
+    write(table.slice(60, 12).drop(["date"]), tmp_path / "panel" / name)
+    with pytest.raises(DataError, match=r"ISO days \(2020-01-31, 20200131\), but .* such as '20211345'"):
+        prepare(tmp_path / "panel", tmp_path / "prepared", CONFIG)
 
 
 def test_a_single_file_has_no_name_column(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from scipy.stats import kurtosis, rankdata, spearmanr
 from data.synthetic import (
     CHUNK_DAYS,
     FADE,
+    LARGEST_EFFECT,
     Market,
     SyntheticConfig,
     _sectors,
@@ -231,9 +232,21 @@ def test_a_missing_day_has_no_row_and_moves_no_price() -> None:
     assert generate(gappy).num_rows == market.present.sum() < 0.85 * 150 * 20
 
 
-@pytest.mark.parametrize("effects", [{}, {"regime": 1.0, "regime_factor": 10.0}])
-def test_prices_are_bars(effects: dict[str, float]) -> None:
-    frame = frame_of(SyntheticConfig(num_stocks=50, num_days=400, **effects))
+LARGEST = {"spillover": LARGEST_EFFECT, "momentum": LARGEST_EFFECT, "regime": LARGEST_EFFECT}
+
+
+@pytest.mark.parametrize(
+    "effects",
+    [
+        {},
+        {"regime": 1.0, "regime_factor": 10.0},
+        *({name: size} for name, size in LARGEST.items()),
+        LARGEST,
+        LARGEST | {"reversal": 1.0},
+    ],
+)
+def test_prices_are_bars_and_finite_however_large_the_effects(effects: dict[str, float]) -> None:
+    frame = frame_of(SyntheticConfig(num_stocks=50, num_days=1250 if effects else 400, **effects))
     assert (frame["low"] <= frame[["open", "close"]].min(axis=1)).all()
     assert (frame["high"] >= frame[["open", "close"]].max(axis=1)).all()
     assert (frame[["low", "volume"]] > 0).all(axis=None)
@@ -242,7 +255,11 @@ def test_prices_are_bars(effects: dict[str, float]) -> None:
 
 @pytest.mark.parametrize(
     "update",
-    [{"num_stocks": 9}, {"num_days": 59}, {"missing_share": 0.5}, {"sead": 1}, {"start": "2018-13-01"}],
+    [
+        *({"num_stocks": 9}, {"num_days": 59}, {"missing_share": 0.5}, {"sead": 1}, {"start": "2018-13-01"}),
+        *({name: LARGEST_EFFECT + 0.01} for name in LARGEST),
+        {"reversal": 1.01},
+    ],
     ids=lambda update: next(iter(update)),
 )
 def test_absurd_settings_are_refused(update: dict[str, Any]) -> None:

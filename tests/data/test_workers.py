@@ -31,7 +31,7 @@ def blocks(small_store: MarketStore, small_config: DataConfig) -> FoldBlocks:
 @pytest.fixture(scope="module")
 def workers(small_store: MarketStore, small_config: DataConfig, blocks: FoldBlocks) -> WorkerBlocks:
     """The same fold in two workers, which all tests but the last share."""
-    return WorkerBlocks(small_store.folder, blocks.fold, small_config, 4, num_workers=2)
+    return WorkerBlocks(small_store, blocks.fold, small_config, 4, num_workers=2)
 
 
 def epoch(blocks: FoldBlocks, number: int) -> list[range]:
@@ -64,10 +64,26 @@ def test_two_workers_make_each_block_once_in_order_epoch_after_epoch(blocks: Fol
 
 
 def test_the_scored_days_come_from_workers_as_from_the_fold(blocks: FoldBlocks, workers: WorkerBlocks) -> None:
-    score = blocks.fold.score
-    order = [range(day, min(day + 4, score.stop)) for day in range(score.start, score.stop, 4)]
-    for block, expected in zip(workers.stream(order), blocks.scored(), strict=True):
+    for block, expected in zip(workers.scored(), blocks.scored(), strict=True):
         assert_same(block, expected)
+
+
+def test_the_processes_own_random_numbers_are_left_alone(blocks: FoldBlocks, workers: WorkerBlocks) -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    list(workers.stream(epoch(blocks, 0)[:2]))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_stream_that_another_has_ended_says_so(blocks: FoldBlocks, workers: WorkerBlocks) -> None:
+    first = workers.stream(epoch(blocks, 0))
+    next(first)
+    order = epoch(blocks, 1)
+    second = workers.stream(order)
+    begun = next(second)
+    with pytest.raises(RuntimeError, match="one stream of a WorkerBlocks is read at a time"):
+        next(first)
+    assert begun.days == order[0]
 
 
 def test_a_stream_of_fewer_blocks_than_workers_ends(blocks: FoldBlocks, workers: WorkerBlocks) -> None:
@@ -86,7 +102,7 @@ def test_an_epoch_that_is_left_early_does_not_show_in_the_next(blocks: FoldBlock
 def test_what_crosses_to_a_worker_is_small_and_plain(
     small_store: MarketStore, small_config: DataConfig, blocks: FoldBlocks
 ) -> None:
-    workers = WorkerBlocks(small_store.folder, blocks.fold, small_config, 4, num_workers=1)
+    workers = WorkerBlocks(small_store, blocks.fold, small_config, 4, num_workers=1)
     assert len(pickle.dumps(workers._loader.dataset)) < 10_000
     assert workers._loader.multiprocessing_context.get_start_method() == "spawn"
 
@@ -96,16 +112,17 @@ def test_no_worker_at_all_is_refused(
     small_store: MarketStore, small_config: DataConfig, blocks: FoldBlocks, num_workers: int
 ) -> None:
     with pytest.raises(ValueError, match="num_workers must be at least 1"):
-        WorkerBlocks(small_store.folder, blocks.fold, small_config, 4, num_workers)
+        WorkerBlocks(small_store, blocks.fold, small_config, 4, num_workers=num_workers)
 
 
 def _lose_a_worker(store: Path, fold: Fold, config: DataConfig, order: list[range], told: Path) -> None:
-    stream = WorkerBlocks(store, fold, config, 4, num_workers=2).stream(order)
+    stream = WorkerBlocks(MarketStore.open(store), fold, config, 4, num_workers=2).stream(order)
     next(stream)
     try:
         os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
         list(stream)
     except RuntimeError as error:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's own raises again for the other worker
         told.write_text(str(error))
 
 

@@ -41,6 +41,16 @@ class FaultyTrial(SweepTrial):
         return state, blocks
 
 
+class TellingTrial(SweepTrial):
+    """Sound; writes beside its folders what its blocks are made by."""
+
+    def build(self) -> tuple[TrainState, FoldBlocks]:
+        state, blocks = super().build()
+        self.order.folder.parent.mkdir(parents=True, exist_ok=True)
+        (self.order.folder.parent / "blocks").write_text(type(blocks).__name__)
+        return state, blocks
+
+
 class SlowTrial(SweepTrial):
     """Sound, but slow enough to be interrupted."""
 

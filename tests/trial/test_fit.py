@@ -13,6 +13,7 @@ import torch
 from data.config import DataConfig
 from data.loader import FoldBlocks
 from data.store import MarketStore
+from data.workers import WorkerBlocks
 from search_spaces.config import TrialConfig
 from search_spaces.train import TrainConfig
 from tests.trial.faulty import NaNHead
@@ -76,13 +77,21 @@ def test_the_same_seed_gives_the_same_results_and_another_seed_others(blocks: Fo
     assert run(0) != run(1)
 
 
+def test_blocks_made_by_workers_train_to_the_same_bits(blocks: FoldBlocks, config: TrialConfig) -> None:
+    """Dropout included: the workers draw no random number of this process."""
+    workers = WorkerBlocks(blocks.store, blocks.fold, config.data, config.train.block_days, num_workers=2)
+    short = config.replace(**{"train.epochs": 2})
+    alone, helped = (list(fit(new_state(short, source), source, short)) for source in (blocks, workers))
+    assert timeless(helped) == timeless(alone)
+
+
 def test_accumulated_gradients_equal_those_of_one_pass(
     state: TrainState, blocks: FoldBlocks, config: TrialConfig
 ) -> None:
     state.model.eval()
     start = blocks.fold.train.start
     halves = [range(start, start + 2), range(start + 2, start + 4)]
-    _accumulate(state, blocks, config, halves)
+    _accumulate(state, blocks.stream(halves), config, halves)
     accumulated = {
         n: p.grad.clone() for n, p in state.model.named_parameters() if p.grad is not None and "norm" not in n
     }

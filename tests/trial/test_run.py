@@ -13,10 +13,11 @@ from search_spaces.config import validated
 from storage.database import open_storage
 from storage.errors import StorageError
 from storage.lease import Lease
-from tests.trial.faulty import CRASHING_TRIAL, NAN_TRIAL, FaultyTrial
+from tests.trial.faulty import CRASHING_TRIAL, NAN_TRIAL, FaultyTrial, TellingTrial
 from tests.trial.study_checks import check_truth, open_study
 from trial.export import read_config
-from trial.run import SweepOutcome, SweepRequest, run_sweep
+from trial.request import SweepRequest
+from trial.run import SweepOutcome, run_sweep
 
 REQUEST = SweepRequest(space="gat_ablation", trials=5, epochs=3, seeds=1)
 
@@ -34,6 +35,21 @@ def test_a_sweep_reaches_its_targets_and_tells_the_truth(finished: tuple[Path, S
     assert states["COMPLETE"] >= 1
     assert outcome.counts["gat_ablation"]["COMPLETE"] == states["COMPLETE"]
     assert outcome.stopped is None
+
+
+def test_trials_whose_blocks_workers_make_have_the_same_values(
+    finished: tuple[Path, SweepOutcome], sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATFT_LOADER_WORKERS", "1")
+    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=1)
+    run_sweep(request, worker=TellingTrial)
+    assert (tmp_path / "gat_ablation" / "0" / "blocks").read_text() == "WorkerBlocks"
+    _, (helped,) = open_study(tmp_path, "gat_ablation")
+    _, alone = open_study(finished[0], "gat_ablation")
+    assert helped.state == "COMPLETE"
+    assert [epoch["value"] for epoch in helped.curve] == [epoch["value"] for epoch in alone[0].curve][
+        : len(helped.curve)
+    ]
 
 
 def test_confirm_runs_every_arm_on_the_same_seeds_and_folds(finished: tuple[Path, SweepOutcome]) -> None:

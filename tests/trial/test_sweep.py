@@ -56,6 +56,32 @@ def test_a_dry_run_shows_folds_and_counts_and_writes_no_study(sweep_panel: Path,
     assert not (runs / "sweeps.db").exists()
 
 
+def test_data_settings_are_read_from_yaml_and_shown(sweep_panel: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "data.yaml"
+    settings.write_text("horizons: [1, 5]\ngraph: {kind: sector}\nlabels: {shape: rank_gaussian}\n")
+    command = ["gat_ablation", "--data", str(sweep_panel), "--data-config", str(settings), "--dry-run"]
+    result = runner.invoke(app, [*command, "--runs", str(tmp_path / "runs")])
+    assert result.exit_code == 0, result.output
+    for part in ("1d, 5d returns from close prices", "as Gaussian ranks", "within sectors", "stocks on a usual day"):
+        assert part in result.output
+
+
+WRONG_SETTINGS = {
+    "windw: 9": "windw is no setting; is window meant?",
+    "graph: {kind: none}": "needs edges, but data.graph is 'none'. Set data.graph to {kind: sector}",
+    "horizons: [1]\nhorizons: [5]": "'horizons' stands there twice",
+    "splits: {holdout_from: 2099-01-01}": "nothing would be held out",
+}
+
+
+@pytest.mark.parametrize("text", WRONG_SETTINGS)
+def test_wrong_data_settings_are_refused_and_nothing_stays(text: str, sweep_panel: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text(text)
+    arguments = ["--data-config", str(tmp_path / "data.yaml"), "--runs", str(tmp_path / "runs")]
+    assert WRONG_SETTINGS[text] in refused("gat_ablation", "--data", str(sweep_panel), *arguments)
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.fixture
 def frame(sweep_panel: Path) -> pd.DataFrame:
     return pd.read_parquet(sweep_panel)
