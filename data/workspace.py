@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,20 +15,22 @@ from filelock import FileLock, Timeout
 from data.errors import DataError
 from data.progress import Progress
 
+POLL_SECONDS = 0.1
+
 
 @contextlib.contextmanager
 def alone(lock: Path, progress: Progress) -> Iterator[None]:
     """One process prepares; another says that it waits. A refusal takes away the lock and the folders made for it."""
-    held, made = FileLock(lock), _make_folder(lock.parent)
+    held, made, waits = FileLock(lock), _make_folder(lock.parent), False
     while not held.is_locked:
         try:
-            held.acquire(timeout=0.2)
-        except Timeout:
-            progress.say("another process is preparing this panel; waiting for it")
-            with contextlib.suppress(FileNotFoundError):
-                held.acquire()
-        except FileNotFoundError:  # the other one was refused, and took its folder away
-            made = _make_folder(lock.parent)
+            held.acquire(timeout=0)
+        except (Timeout, FileNotFoundError):
+            if not waits:
+                progress.say("another process is preparing this panel; waiting for it")
+            waits = True
+            time.sleep(POLL_SECONDS)
+            made = made or _make_folder(lock.parent)  # the other one was refused, and took its folder away
     try:
         yield
     except DataError:
