@@ -30,6 +30,7 @@ from data.edges import correlation_edges
 from data.graph import build_graphs
 from data.loader import FoldBlocks
 from data.prepare import prepare
+from data.residence import Mapped
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SPLITS = SplitConfig(search_days=100, confirm_days=20, confirm_folds=1, holdout_days=0)
@@ -144,14 +145,15 @@ def _loading(panel: Path, files: Path, work: Path, sizes: Sizes, window: int) ->
     blocks = FoldBlocks(store, store.splits(config).search, config, block_days=4)
     steps = blocks.steps(0, 0, 16, 10**6)
     windows = materialised(np.nan_to_num(np.array(store.features[:, : sizes.resident])), window)
+    labels = torch.from_numpy(np.array(store.labels[window - 1 :, : sizes.resident])).flatten(0, 1)
     paths = sorted(files.glob("*.parquet"))
     count_a = sum(len(part) for part in per_file_windows(paths, _columns(sizes), window))
     count_c = sum(len(days) for step in steps for days in step) * sizes.stocks
     times = alternating(
         lambda: [None for _ in per_file_windows(paths, _columns(sizes), window)],
-        lambda: [None for _ in materialised_batches(windows)],
-        lambda: [None for _ in gathered_batches(windows)],
-        lambda: [None for step in steps for _ in blocks.stream(step)],
+        lambda: [None for _ in materialised_batches(windows, labels)],
+        lambda: [None for _ in gathered_batches(windows, labels)],
+        lambda: [None for _ in blocks.stream([days for step in steps for days in step])],
         repeat=sizes.repeat,
     )
     rates = [count / took for count, took in zip((count_a, len(windows), len(windows), count_c), times, strict=True)]
@@ -192,12 +194,11 @@ def _scaling(panel: Path, work: Path, sizes: Sizes) -> dict[str, Any]:
             ("calendar order", sorted(shuffled, key=lambda d: d.start)),
         ):
             rows = [slice(d.start - window + 1, d.stop) for d in days]
-            buffer = np.empty((window + 3, *store.features.shape[1:]), np.float32)
+            mapped = Mapped(store.features, blocks.scaler, blocks.device, window + 3)
+            buffer = np.empty_like(mapped.buffer)
             copied, scaled = alternating(
                 lambda rows=rows, buffer=buffer, store=store: [np.copyto(buffer, store.features[r]) for r in rows],
-                lambda rows=rows, buffer=buffer, store=store, blocks=blocks: [
-                    blocks.scaler.transform(store.features[r], buffer) for r in rows
-                ],
+                lambda rows=rows, mapped=mapped: [None for _ in mapped.stream(rows)],
                 repeat=sizes.repeat,
             )
             gigabytes = len(rows) * buffer.nbytes / 1e9

@@ -29,13 +29,16 @@ def materialised(scaled_DNF: np.ndarray, window: int) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(view.transpose(0, 1, 3, 2))).flatten(0, 1)
 
 
-def materialised_batches(windows: torch.Tensor, batch: int = 1024) -> Iterator[torch.Tensor]:
+def materialised_batches(
+    windows: torch.Tensor, labels: torch.Tensor, batch: int = 1024
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """(b) One shuffled pass as torch serves a TensorDataset."""
-    for (part,) in DataLoader(TensorDataset(windows), batch_size=batch, shuffle=True):
-        yield part
+    yield from DataLoader(TensorDataset(windows, labels), batch_size=batch, shuffle=True)
 
 
-def gathered_batches(windows: torch.Tensor, batch: int = 1024) -> Iterator[torch.Tensor]:
+def gathered_batches(
+    windows: torch.Tensor, labels: torch.Tensor, batch: int = 1024
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """(b) at its best: one shuffled pass by whole-batch gathers, without a DataLoader."""
     for index in torch.randperm(len(windows)).split(batch):
-        yield windows[index]
+        yield windows[index], labels[index]

@@ -53,7 +53,7 @@ def all_windows(store: str, window: int, num_stocks: int, **_: object) -> dict[s
     with Peak() as peak:
         started = time.perf_counter()
         windows = materialised(np.nan_to_num(np.array(market.features[:, :num_stocks])), window)
-        next(gathered_batches(windows))
+        next(gathered_batches(windows, torch.zeros(len(windows))))
         first = time.perf_counter() - started
     return {"first_batch": first, "peak_private": peak.private}
 

@@ -46,15 +46,32 @@ def _fits(features: np.ndarray, device: torch.device) -> bool:
 
 
 class Mapped:
-    """Scales from the memory map into one reused buffer: no private copy of the data."""
+    """Scales from the memory map into one reused buffer: no private copy of the data.
+
+    Days that the buffer holds already, as when days are scored in turn, are moved and not scaled again.
+    """
 
     def __init__(self, features: np.ndarray, scaler: RobustScaler, device: torch.device, rows: int) -> None:
         self.features, self.scaler, self.device = features, scaler, device
         self.buffer = np.empty((rows, *features.shape[1:]), np.float32)
+        self.held = slice(0, 0)  # days that the buffer holds
 
     def rows(self, rows: slice) -> Tensor:
-        raw = self.features[rows]
-        return torch.from_numpy(self.scaler.transform(raw, self.buffer[: len(raw)])).to(self.device)
+        kept = self._move_to_front(rows)
+        self.held = slice(0, 0)
+        length = rows.stop - rows.start
+        self.scaler.transform(self.features[rows.start + kept : rows.stop], self.buffer[kept:length])
+        self.held = rows
+        return torch.from_numpy(self.buffer[:length]).to(self.device)
+
+    def _move_to_front(self, rows: slice) -> int:
+        """Moves the first of `rows` to where they belong, as far as they are held; returns how many."""
+        if not self.held.start <= rows.start < self.held.stop:
+            return 0
+        shift, kept = rows.start - self.held.start, min(self.held.stop, rows.stop) - rows.start
+        for row in range(kept if shift else 0):
+            self.buffer[row] = self.buffer[row + shift]
+        return kept
 
     def stream(self, blocks: list[slice]) -> Iterator[Tensor]:
         for rows in blocks:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data.residence import Mapped, Pinned, Residence, Resident, choose_residence
 from data.scaler import RobustScaler
@@ -126,6 +128,30 @@ def test_a_single_block_asked_for_between_two_of_a_stream_does_not_spoil_the_nex
     for rows, block in zip(BLOCKS, residence.stream(BLOCKS), strict=True):
         torch.testing.assert_close(block, naive(rows), rtol=1e-5, atol=1e-5)
         residence.rows(slice(60, 69))
+
+
+@given(starts=st.lists(st.tuples(st.integers(0, 95), st.integers(1, ROWS)), min_size=2, max_size=12))
+def test_days_that_are_held_already_are_what_scaling_them_gives(
+    features: np.ndarray, scaler: RobustScaler, starts: list[tuple[int, int]]
+) -> None:
+    mapped, fresh = Mapped(features, scaler, CPU, ROWS), Resident(features, scaler, CPU, ROWS)
+    for start, length in starts:
+        rows = slice(start, min(start + length, len(features)))
+        torch.testing.assert_close(mapped.rows(rows), fresh.rows(rows), rtol=0, atol=0)
+
+
+def test_days_in_turn_are_scaled_once(features: np.ndarray, scaler: RobustScaler) -> None:
+    class Counting(RobustScaler):
+        days = 0
+
+        def transform(self, raw: np.ndarray, out: np.ndarray) -> np.ndarray:
+            self.days += len(raw)
+            return super().transform(raw, out)
+
+    counting = Counting(scaler.median, scaler.scale, scaler.clip)
+    in_turn = [slice(start, start + ROWS) for start in range(0, 40, 4)]
+    assert len(list(Mapped(features, counting, CPU, ROWS).stream(in_turn))) == 10
+    assert counting.days == in_turn[-1].stop
 
 
 def test_a_stream_of_nothing_is_empty(residence: Residence) -> None:

@@ -14,6 +14,7 @@ from data.config import DataConfig
 from data.loader import FoldBlocks
 from data.store import MarketStore
 from data.workers import WorkerBlocks
+from search_spaces import SPACES
 from search_spaces.config import TrialConfig
 from search_spaces.train import TrainConfig
 from tests.trial.faulty import NaNHead
@@ -83,6 +84,17 @@ def test_blocks_made_by_workers_train_to_the_same_bits(blocks: FoldBlocks, confi
     short = config.replace(**{"train.epochs": 2})
     alone, helped = (list(fit(new_state(short, source), source, short)) for source in (blocks, workers))
     assert timeless(helped) == timeless(alone)
+
+
+@pytest.mark.parametrize("arm", ["reference", *SPACES["gat_ablation"].arms])
+def test_a_network_writes_nothing_into_its_block(blocks: FoldBlocks, config: TrialConfig, arm: str) -> None:
+    """The buffer is used again, and days that it holds are not scaled again."""
+    changed = SPACES["gat_ablation"].arm_configs(config)[arm]
+    state, block = new_state(changed, blocks), blocks.block(blocks.fold.score[:4])
+    before = block.x_TNF.clone()
+    state.model.train()
+    _losses(state, block, changed)["total"].backward()
+    assert torch.equal(block.x_TNF, before)
 
 
 def test_accumulated_gradients_equal_those_of_one_pass(
