@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from data.axes import Axes, read_axes
 from data.columns import Columns, settle_columns
@@ -190,6 +191,7 @@ def fill(
     with progress.rows("reading rows", sum(group.num_rows for job in jobs for group in job.groups)) as tick:
         for job in jobs:
             ingest.run(job, budget, tick)
+    pa.default_memory_pool().release_unused()  # what decoding held; what follows needs its own
     del seen
     (folder / "seen.npy").unlink()
     _blank_missing(files, plan, reuse, num_built_in)
