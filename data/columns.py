@@ -31,6 +31,8 @@ USUAL: dict[str, tuple[str, ...]] = {
     "security_type": ("securitytype", "instrumenttype"),
 }
 PRICE_SETS = tuple({role: f"{prefix}{role}" for role in PRICES} for prefix in ("adjustment", "adjusted", "adj", ""))
+ADJUSTED_CLOSES = {_prices["close"] for _prices in PRICE_SETS[:-1]}
+EXCLUDED = "excluded"
 TARGET = re.compile(r"^(?:target|label|y)[_-]?(\d+)d?$", re.IGNORECASE)
 FORWARD = re.compile(r"^(target|label|y|fwd|future|next|forward_?ret\w*)(?=[_-]|\d|$)", re.IGNORECASE)
 ROW_NUMBER = re.compile(r"^(__index_level_\d+__|Unnamed: ?\d+|index|row_?(idx|id|number|nr))$", re.IGNORECASE)
@@ -57,6 +59,13 @@ class Columns:
     unused: dict[str, str]  # column -> why it is no feature
     unlagged: tuple[str, ...]  # features whose names speak of periodic publication, without a lag
     spare_targets: tuple[str, ...] = ()  # the user's own for some horizons, unused because the others have none
+
+    @property
+    def unused_adjusted_close(self) -> str | None:
+        """An adjusted close that is left aside for a raw one, because the other prices have no adjusted ones."""
+        raw = _plain(self.roles.get("close", "")) == "close"
+        adjusted = [name for name in self.unused if _plain(name) in ADJUSTED_CLOSES]
+        return adjusted[0] if raw and adjusted and self.unused[adjusted[0]] != EXCLUDED else None
 
     @property
     def own(self) -> list[str]:
@@ -209,7 +218,7 @@ def _own_features(source: Source, config: DataConfig, taken: set[str]) -> tuple[
         if name in taken or name == FILE_NAME or name in source.partition_keys:
             continue
         if _matches(name, config.columns.exclude):
-            unused[name] = "excluded"
+            unused[name] = EXCLUDED
         elif FORWARD.match(name) or name in config.columns.targets.values():
             unused[name] = "its name speaks of the future"
         elif ROW_NUMBER.match(name):
@@ -217,7 +226,7 @@ def _own_features(source: Source, config: DataConfig, taken: set[str]) -> tuple[
         elif not _is_number(kind):
             unused[name] = f"{kind} is no number"
         elif _is_price(name):
-            unused[name] = "a price level is no feature"
+            unused[name] = "a level of price or volume is no feature"
         else:
             own.append(name)
     idle = [p for p in config.columns.exclude if not any(fnmatchcase(name, p) for name in source.schema)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +26,7 @@ from data.settings import read_data_config, suited
 from data.store import MarketStore
 from data.synthetic import LARGEST_EFFECT, SyntheticConfig, optimum, write_market
 
-BAD_INPUT = 2
+BAD_INPUT, INTERRUPTED = 2, 130
 PANEL = Annotated[Path, typer.Argument(help="Parquet file, folder, or hive-partitioned tree.", show_default=False)]
 CONFIG = Annotated[
     Path | None,
@@ -34,14 +36,28 @@ MEMORY = Annotated[int, typer.Option("--memory", min=64, help="MiB that the work
 
 
 def _app(command: Callable[..., Any]) -> typer.Typer:
-    """One function as a command line."""
+    """One function as a command line; Ctrl-C ends it with a word."""
     app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-    app.command()(command)
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt:
+            print("interrupted: nothing half-written stays; the same command begins anew", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+
+    app.command()(run)
     return app
 
 
 def _console() -> Console:
     return Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False)
+
+
+def _say_next(console: Console, *arguments: str) -> None:
+    """A command that can be copied: quoted, on one line."""
+    console.print(f"next: python -m trial.sweep gat_ablation {shlex.join(arguments)}", soft_wrap=True)
 
 
 def _refuse(error: DataError) -> typer.Exit:
@@ -69,8 +85,8 @@ def prepare_command(
     for fold in splits.folds:
         first, last = store.dates[fold.score[0]], store.dates[fold.score[-1]]
         console.print(f"fold {fold.name}: {len(fold.train)} training days, scored {first} .. {last}")
-    told = f" --data-config {data_config}" if data_config else ""
-    console.print(f"next: python -m trial.sweep gat_ablation --data {panel} --runs {runs}{told}")
+    told = ["--data-config", str(data_config)] if data_config else []
+    _say_next(console, "--data", str(panel), "--runs", str(runs), *told)
 
 
 def _print_store(store: MarketStore, lines: dict[str, str], console: Console) -> None:
@@ -159,7 +175,7 @@ def synthetic_command(
     scores = ", ".join(f"{h}d {score:+.4f}" for h, score in zip((1, 5, 10, 20), optimum(config), strict=True))
     console.print(f"{out}: {counted(stocks, 'stock')} x {counted(days, 'day')}")
     console.print(f"best possible mean daily RankIC, entered one close later: {scores}")
-    console.print(f"next: python -m trial.sweep gat_ablation --data {out}")
+    _say_next(console, "--data", str(out))
 
 
 prepare_app: typer.Typer = _app(prepare_command)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Name = Annotated[str, Field(min_length=1)]
+HOLDOUT_SHARE = 0.14  # of a panel, where nothing else is asked
 
 
 class Frozen(BaseModel):
@@ -93,7 +94,7 @@ class SplitConfig(Frozen):
     @classmethod
     def for_market(cls, num_days: int) -> SplitConfig:
         """Shares that suit a panel of `num_days`: 14 % search, 2 x 9 % confirm, 14 % hold-out."""
-        share = {"search_days": 0.14, "confirm_days": 0.09, "holdout_days": 0.14}
+        share = {"search_days": 0.14, "confirm_days": 0.09, "holdout_days": HOLDOUT_SHARE}
         return cls(**{name: max(2, round(num_days * part)) for name, part in share.items()}, confirm_folds=2)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -49,6 +49,11 @@ def doubt(check: str, column: str, count: int, unit: str, example: str, law: str
 def counted(number: int, unit: str) -> str:
     """`1 row`, `2,000 rows`."""
     return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """`a, b, c ..`: the first names, and a sign that there are more."""
+    return ", ".join(names[:most]) + (" .." if len(names) > most else "")
 
 
 def refuse_errors(findings: Iterable[Finding], panel: object) -> None:

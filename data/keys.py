@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import xxhash
 
@@ -11,6 +14,7 @@ from data.config import DataConfig
 from data.features import FEATURES
 from data.source import FILE_NAME, Source
 
+ARRAYS = ("features", "labels", "present", "eligible", "returns", "volatility", "sector", "industry")
 FEATURES_VERSION = 3  # raise when the meaning of a feature, a label or a cell changes
 
 
@@ -46,6 +50,19 @@ def store_key(panel: str, config: DataConfig) -> str:
     """Of bytes, settings and hold-out together: the name of the store's folder."""
     pinned = config.splits.holdout_from
     return digest([panel, settings_key(config), str(pinned) if pinned else config.splits.holdout_days])
+
+
+def cells_key(folder: Path, axes: Sequence[Sequence[str]]) -> str:
+    """Of all that a trial can see of a store: its arrays' bytes, and the dates, codes and features that they are about.
+
+    A panel that has grown behind a pinned hold-out gives another store with the same cells.
+    """
+    content = xxhash.xxh3_128()
+    for name in ARRAYS:
+        with (folder / f"{name}.npy").open("rb") as stream:
+            while piece := stream.read(1 << 22):
+                content.update(piece)
+    return digest([content.hexdigest(), *axes])
 
 
 def key_columns(source: Source, columns: Columns) -> list[str]:

@@ -14,11 +14,19 @@ from pathlib import Path
 from filelock import FileLock
 
 from data.errors import DataError
+from data.keys import cells_key
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+
+def _add_cells_key(folder: Path) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    meta["cells_key"] = cells_key(folder, [meta["dates"], meta["codes"], meta["features"]])
+    (folder / "meta.json").write_text(json.dumps(meta))
+
 
 Step = Callable[[Path], None]
-STEPS: dict[int, Step] = {}  # version it starts from -> what makes it one higher, in place
+STEPS: dict[int, Step] = {2: _add_cells_key}  # version it starts from -> what makes it one higher, in place
 
 
 def migrate(folder: Path, steps: Mapping[int, Step] | None = None, target: int = SCHEMA_VERSION) -> None:

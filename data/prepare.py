@@ -20,7 +20,7 @@ from data.graph import carry_graphs
 from data.ingest import Files, Ingest, Pass, RowFaults
 from data.inspection import inspect_panel
 from data.inspection.panel import Panel
-from data.keys import key_columns, panel_key, settings_key, store_key
+from data.keys import cells_key, key_columns, panel_key, settings_key, store_key
 from data.migrations import SCHEMA_VERSION
 from data.progress import Progress, Silent
 from data.reuse import Manifest, Reuse, find_reuse, has_changed_throughout
@@ -225,19 +225,21 @@ def view(plan: Plan, axes: Axes, faults: RowFaults, folder: Path, num_built_in: 
 
 
 def _write_meta(plan: Plan, axes: Axes, derived: Derived, findings: list[Finding], folder: Path, key: str) -> None:
+    dates, codes = [str(date) for date in axes.dates], axes.codes.tolist()
     meta = StoreMeta(
         schema_version=SCHEMA_VERSION,
         store_key=key,
         settings_key=plan.settings_key,
         panel_key=plan.panel_key,
+        cells_key=cells_key(folder, [dates, codes, plan.features]),
         market={
             "first_date": str(axes.dates[0]),
             "last_date": str(axes.dates[-1]),
             "num_codes": len(axes.codes),
             "sketch": derived.sketch.to_dict(),
         },
-        dates=[str(date) for date in axes.dates],
-        codes=axes.codes.tolist(),
+        dates=dates,
+        codes=codes,
         features=plan.features,
         built_in=plan.columns.built_in,
         bars=plan.columns.bars,

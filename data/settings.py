@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -13,10 +14,19 @@ from pydantic_core import ErrorDetails
 
 from data.axes import num_kept_days, read_axes
 from data.columns import Columns, settle_columns
-from data.config import DataConfig, Frozen, SplitConfig
+from data.config import HOLDOUT_SHARE, DataConfig, Frozen, SplitConfig
 from data.errors import DataError
+from data.findings import counted
 from data.source import Source
-from data.splits import make_splits
+from data.splits import ShortHistoryError, make_splits
+
+PLAIN = {  # pydantic's kinds of offence, as a user of YAML would name what is wanted
+    "string_type": "text, in quotes where it looks like a number ('0111')",
+    "tuple_type": "a list such as [a, b]",
+    "model_type": "a mapping such as {name: value}",
+    "dict_type": "a mapping such as {name: value}",
+}
+LONGEST_SEARCH = 5000  # trading days that a panel may lack, to be told how many
 
 
 def read_data_config(path: Path | None, base: DataConfig | None = None) -> DataConfig | None:
@@ -29,6 +39,9 @@ def read_data_config(path: Path | None, base: DataConfig | None = None) -> DataC
         return base
     try:
         content = yaml.load(path.read_text(), _UniqueKeys)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise DataError(f"data settings must be a readable YAML file, but in {path}{line}: {error.problem}.") from error
     except (OSError, ValueError, yaml.YAMLError) as error:  # a ValueError: 2024-02-30, or text that is not UTF-8
         raise DataError(f"data settings must be a readable YAML file, but {path} is not: {error}") from error
     if isinstance(content, dict) and "data" in content:
@@ -57,6 +70,10 @@ def _offence(found: ErrorDetails) -> str:
         return "must say its kind, such as {kind: correlation}, {kind: sector} or {kind: none}"
     if kind == "value_error":
         return "is wrong: " + message.removeprefix("Value error, ")
+    if kind == "missing":
+        return "must be given"
+    if kind in PLAIN:
+        return f"must be {PLAIN[kind]}, got {found['input']!r}"
     return f"is wrong: {message[0].lower()}{message[1:]}, got {found['input']!r}"
 
 
@@ -117,10 +134,34 @@ def suited_to(config: DataConfig, columns: Columns, dates: np.ndarray) -> DataCo
             f"splits.holdout_from must not lie after the panel's last day {dates[-1]}, but it is "
             f"{config.splits.holdout_from}: nothing would be held out. Choose an earlier day, or holdout_days: 0."
         )
-    splits = SplitConfig.for_market(len(dates)).model_dump() | config.splits.model_dump(exclude_unset=True)
-    config = DataConfig.model_validate(config.model_dump() | {"splits": splits})
-    make_splits(num_kept_days(dates, config.splits), config.warm_up, config)
-    return config
+    behind = len(dates) - num_kept_days(dates, config.splits)
+    try:
+        return _laid_out(config, len(dates), behind)
+    except ShortHistoryError as error:
+        raise DataError(f"{error} {_days_lacking(config, len(dates), behind)}") from error
+
+
+def _laid_out(config: DataConfig, num_days: int, behind: int) -> DataConfig:
+    """With fold lengths that suit the panel, but for those that were given; days behind a pinned hold-out change none.
+
+    Raises:
+        ShortHistoryError: too few days for the folds.
+    """
+    pinned = config.splits.holdout_from is not None
+    shared_out = round((num_days - behind) / (1 - HOLDOUT_SHARE)) if pinned else num_days
+    splits = SplitConfig.for_market(shared_out).model_dump() | config.splits.model_dump(exclude_unset=True)
+    whole = DataConfig.model_validate(config.model_dump() | {"splits": splits})
+    make_splits(num_days - (behind if pinned else whole.splits.holdout_days), whole.warm_up, whole)
+    return whole
+
+
+def _days_lacking(config: DataConfig, num_days: int, behind: int) -> str:
+    """The least number of days more with which the folds can be laid, their shares growing with the panel."""
+    for more in range(1, LONGEST_SEARCH):
+        with contextlib.suppress(ShortHistoryError):
+            _laid_out(config, num_days + more, behind)
+            return f"{counted(more, 'more trading day')} would be enough."
+    return ""
 
 
 def _refuse_impossible(config: DataConfig, columns: Columns) -> None:

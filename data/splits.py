@@ -16,6 +16,10 @@ from data.errors import DataError
 MIN_TRAIN_DAYS = 40
 
 
+class ShortHistoryError(DataError):
+    """Too few days for the windows and folds asked."""
+
+
 @dataclass(frozen=True)
 class Fold:
     """Day positions of one role: the model learns on `train` and is scored on `score`."""
@@ -55,7 +59,7 @@ def make_splits(num_days: int, first_usable: int, config: DataConfig) -> Splits:
         config: horizons, delay and the lengths of the roles.
 
     Raises:
-        DataError: the history is too short for the windows and folds asked.
+        ShortHistoryError: the history is too short for the windows and folds asked.
     """
     splits, purge = config.splits, config.purge
     end = num_days - config.horizons[-1] - config.delay  # no label is known from here on
@@ -68,7 +72,7 @@ def make_splits(num_days: int, first_usable: int, config: DataConfig) -> Splits:
         Fold(name, _train_days(first_usable, score.start - purge, splits.train_days), score)
         for name, score in zip(names, reversed(scored), strict=True)
     ]
-    _refuse_short_history(folds[0], num_days, config)
+    _refuse_short_history(folds[0], num_days, first_usable, config)
     result = Splits(tuple(folds))
     audit_splits(result, config)
     return result
@@ -130,12 +134,13 @@ def _train_days(first: int, stop: int, longest: int | None) -> range:
     return range(first if longest is None else max(first, stop - longest), stop)
 
 
-def _refuse_short_history(search: Fold, num_days: int, config: DataConfig) -> None:
+def _refuse_short_history(search: Fold, num_days: int, first_usable: int, config: DataConfig) -> None:
     if len(search.train) < MIN_TRAIN_DAYS:
         splits = config.splits
-        raise DataError(
-            f"training needs at least {MIN_TRAIN_DAYS} days before the folds, but {num_days} days (hold-out "
-            f"excluded) leave {max(0, len(search.train))} after window {config.window}, purge {config.purge}, "
-            f"search fold {splits.search_days} and {splits.confirm_folds} confirm folds of {splits.confirm_days}. "
-            f"Bring about {2 * (MIN_TRAIN_DAYS - len(search.train))} more trading days."
+        raise ShortHistoryError(
+            f"training needs at least {MIN_TRAIN_DAYS} days, but of {num_days} before the hold-out {len(search.train)} "
+            f"are left after {first_usable} to begin with (window, graph), a search fold of {splits.search_days}, "
+            f"{splits.confirm_folds} confirm folds of {splits.confirm_days}, a purge of {config.purge} before each of "
+            f"them, and {config.reach} at the end whose labels are not known. Bring a longer panel, or shorten splits, "
+            f"horizons or window."
         )

@@ -13,12 +13,11 @@ import numpy as np
 from data.config import DataConfig, GraphConfig, LabelConfig
 from data.errors import DataError
 from data.graph import DailyGraphs, open_graphs
+from data.keys import ARRAYS
 from data.market import MarketSketch
 from data.migrations import migrate
 from data.splits import Splits, make_splits
 from data.targets import open_targets
-
-ARRAYS = ("features", "labels", "present", "eligible", "returns", "volatility", "sector", "industry")
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class StoreMeta:
     store_key: str  # bytes and settings
     settings_key: str
     panel_key: str  # bytes
+    cells_key: str  # what a trial can see
     market: dict[str, Any]  # first and last date, number of codes, and the sketch by which markets are matched
     dates: list[str]
     codes: list[str]

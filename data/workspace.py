@@ -20,7 +20,7 @@ POLL_SECONDS = 0.1
 
 @contextlib.contextmanager
 def alone(lock: Path, progress: Progress) -> Iterator[None]:
-    """One process prepares; another says that it waits. A refusal takes away the lock and the folders made for it."""
+    """One process prepares; another says that it waits. A failure takes away the lock and the folders made for it."""
     held, made, waits = FileLock(lock), _make_folder(lock.parent), False
     while not held.is_locked:
         try:
@@ -31,16 +31,21 @@ def alone(lock: Path, progress: Progress) -> Iterator[None]:
             waits = True
             time.sleep(POLL_SECONDS)
             made = made or _make_folder(lock.parent)  # the other one was refused, and took its folder away
+    finished = False
     try:
         yield
-    except DataError:
-        lock.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty: there are stores
-            for folder in made:  # while the lock is held: one who waits for it then makes them, and knows it
-                folder.rmdir()
-        raise
+        finished = True
     finally:
+        if not finished:
+            _remove_traces(lock, made)  # while the lock is held: one who waits for it makes them, and knows it
         held.release()
+
+
+def _remove_traces(lock: Path, made: list[Path]) -> None:
+    lock.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not empty: there are stores
+        for folder in made:
+            folder.rmdir()
 
 
 def _make_folder(folder: Path) -> list[Path]:

@@ -84,20 +84,27 @@ class Stage:
 
 
 def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> str:
-    """The name asked for; or the space's, with the panel's added where another market has taken it."""
+    """The name asked for; or the space's, with the panel's added where a study of another panel has taken it.
+
+    A panel is the same where its bytes are, or where trials see the same cells of it.
+    """
     if prepared.request.name:
         return prepared.request.name
-    ours, space = prepared.market.meta.panel_key, prepared.space.name
-    panels = {
-        study.study_name: study.user_attrs.get(DEFINITION, {}).get("panel") for study in storage.get_all_studies()
+    meta, space = prepared.market.meta, prepared.space.name
+    others = {
+        study.study_name
+        for study in storage.get_all_studies()
+        if study.user_attrs.get("panel") != meta.panel_key
+        and study.user_attrs.get(DEFINITION, {}).get("cells") != meta.cells_key
     }
     stem = re.sub(r"[^A-Za-z0-9._-]", "-", prepared.panel.stem)
-    for name in (space, f"{space}-{stem}", f"{space}-{stem}-{ours[:6]}"):
-        if panels.get(name, ours) == ours and panels.get(f"{name}.confirm", ours) == ours:
+    for name in (space, f"{space}-{stem}", f"{space}-{stem}-{meta.panel_key[:6]}"):
+        if not {name, f"{name}.confirm"} & others:
             break
     if name != space:
         console.print(
-            f"study: {space!r} in this store belongs to another market, so this one is {name!r} (--name chooses)"
+            f"study: {space!r} in this store is about other data (another panel, or this one with other rows before "
+            f"the hold-out), so this one is {name!r} (--name chooses)"
         )
     return name
 
@@ -136,8 +143,7 @@ def _open(storage: RDBStorage, name: str, prepared: Prepared, more: dict[str, An
     study.define(
         {
             "space": prepared.space.name,
-            "panel": meta.panel_key,
-            "store": meta.store_key,
+            "cells": meta.cells_key,
             "epochs": train.epochs,
             "configuration": prepared.base.replace(seed=0).hash,
             **more,
@@ -148,6 +154,8 @@ def _open(storage: RDBStorage, name: str, prepared: Prepared, more: dict[str, An
         "summary": prepared.space.summary,
         "objective": prepared.space.objective,
         "panel_name": prepared.panel.name,
+        "panel": meta.panel_key,
+        "store": meta.store_key,
         "market": meta.market,
         "doubts": meta.doubts,
         "mean_degree": graphs.mean_degree if graphs else None,

@@ -177,12 +177,12 @@ def _print_plan(prepared: Prepared, console: Console) -> None:
     stages = prepared.request.stages
     if "search" in stages:
         rungs = f"ASHA from epoch {early.grace}" if early and early.grace < epochs else "no early stopping"
-        console.print(f"search     {prepared.num_trials} trials x {epochs} epochs, TPE, {rungs}")
+        console.print(f"search     {counted(prepared.num_trials, 'trial')} x {counted(epochs, 'epoch')}, TPE, {rungs}")
     if "confirm" in stages:
         cells = len(prepared.arms) * prepared.num_seeds * len(prepared.splits.confirm)
         console.print(
-            f"confirm    {cells} trials: {len(prepared.arms)} arms ({', '.join(prepared.arms)}) x "
-            f"{prepared.num_seeds} seeds x {len(prepared.splits.confirm)} folds"
+            f"confirm    {counted(cells, 'trial')}: {counted(len(prepared.arms), 'arm')} ({', '.join(prepared.arms)}) "
+            f"x {counted(prepared.num_seeds, 'seed')} x {counted(len(prepared.splits.confirm), 'fold')}"
         )
     console.print("dry run: nothing was trained and no study was written. Leave out --dry-run to start.")
 

@@ -11,18 +11,23 @@ from data.findings import Finding
 from data.inspection.columns import empty_columns
 from data.inspection.leaks import leaks
 from data.inspection.panel import Check, Panel
-from data.inspection.prices import absurd_returns, impossible_prices, stale_prices
-from data.inspection.rows import duplicate_keys, infinite_values
+from data.inspection.prices import absurd_returns, impossible_prices, raw_prices, stale_prices
+from data.inspection.rows import calendar_gaps, duplicate_keys, infinite_values, odd_codes
+from data.inspection.targets import own_targets
 from data.inspection.universe import few_stocks, missing_lags, spare_targets, survivorship, unknown_sectors
 
 CHECKS: tuple[Check, ...] = (
     duplicate_keys,
+    odd_codes,
+    calendar_gaps,
     infinite_values,
     impossible_prices,
     absurd_returns,
     stale_prices,
+    raw_prices,
     empty_columns,
     leaks,
+    own_targets,
     few_stocks,
     survivorship,
     missing_lags,

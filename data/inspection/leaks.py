@@ -22,7 +22,7 @@ def leaks(panel: Panel) -> list[Finding]:
     each = []
     for day in sampled:
         own = np.asarray(panel.features[day, :, panel.num_built_in :], np.float64)
-        each.append(_rank_correlations(own, _futures(panel, int(day)), panel.config.min_stocks))
+        each.append(rank_correlations(own, _futures(panel, int(day)), panel.config.min_stocks))
     count = np.isfinite(each).sum(axis=0)
     total = np.nansum(each, axis=0)
     found = []
@@ -37,7 +37,7 @@ def leaks(panel: Panel) -> list[Finding]:
             if value >= LEAK
             else (doubt, "no honest daily feature ranks tomorrow this well")
         )
-        way = f"Exclude it (columns.exclude: {name}), or shift it; inspection.allow_leaks admits it."
+        way = f"Exclude it (columns.exclude: {name}), or shift it; inspection.allow_leaks: [{name}] admits it."
         example = f"mean daily rank correlation {value:.2f} with a forward return"
         found.append(make("leak", name, int(count.max()), "sampled day", example, law, way))
     return found
@@ -55,7 +55,7 @@ def _futures(panel: Panel, day: int) -> np.ndarray:
     return np.concatenate(futures, axis=1)
 
 
-def _rank_correlations(x_NF: np.ndarray, y_NJ: np.ndarray, min_stocks: int) -> np.ndarray:
+def rank_correlations(x_NF: np.ndarray, y_NJ: np.ndarray, min_stocks: int) -> np.ndarray:
     """[F, J] Spearman correlations over the stocks known in both, NaN where too few or constant."""
     everyone = np.ones((1, 1), bool)
     ranks = [day_rank(values.T, np.broadcast_to(everyone, values.T.shape)) for values in (x_NF, y_NJ)]

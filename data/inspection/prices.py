@@ -79,6 +79,16 @@ def absurd_returns(panel: Panel) -> list[Finding]:
     return found
 
 
+def raw_prices(panel: Panel) -> list[Finding]:
+    """A raw close where an adjusted one lies beside it."""
+    adjusted = panel.columns.unused_adjusted_close
+    if adjusted is None:
+        return []
+    law = "prices should be adjusted for splits and dividends, all of them alike"
+    way = "Adjust open, high, low and close by the same factor, or map columns.close to it if nothing else is used."
+    return [doubt("raw prices", panel.columns.roles["close"], 1, "column", f"{adjusted} is unused", law, way)]
+
+
 class _Changes:
     """Factors from one row of a stock to its next, across stretches."""
 

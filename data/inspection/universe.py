@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.findings import Finding, doubt, error
+from data.findings import Finding, doubt, error, some
 from data.inspection.panel import Panel
 
 MIN_DELISTING_RATE = 0.01  # share of stocks a year; markets lose 2 % to 7 %
@@ -54,7 +54,7 @@ def missing_lags(panel: Panel) -> list[Finding]:
         return []
     law = "statements, margin and flows are published later than their date"
     way = "Put them into columns.groups with their publication_lag (0 if the date is that of publication)."
-    return [doubt("no publication lag", "(columns)", len(names), "column", ", ".join(names[:5]), law, way)]
+    return [doubt("no publication lag", "(columns)", len(names), "column", some(names), law, way)]
 
 
 def spare_targets(panel: Panel) -> list[Finding]:
@@ -64,7 +64,7 @@ def spare_targets(panel: Panel) -> list[Finding]:
         return []
     law = f"the panel's own targets are labels only where each of {horizons} days has one; here labels come from prices"
     way = "Set horizons to those that have a target, or labels.source to prices."
-    return [doubt("targets unused", "(columns)", len(spare), "target column", ", ".join(spare), law, way)]
+    return [doubt("targets unused", "(columns)", len(spare), "target column", some(spare), law, way)]
 
 
 def unknown_sectors(panel: Panel) -> list[Finding]:

@@ -83,7 +83,7 @@ def test_adjusted_prices_win_over_raw_ones_as_a_whole_set(tmp_path: Path) -> Non
     adjusted = [f"Adjustment{name.title()}" for name in OHLCV]
     columns = settled(tmp_path, ["Date", "Code", *(name.title() for name in OHLCV), *adjusted])
     assert [columns.roles[role] for role in OHLCV] == adjusted
-    assert columns.unused == {name.title(): "a price level is no feature" for name in OHLCV}
+    assert columns.unused == {name.title(): "a level of price or volume is no feature" for name in OHLCV}
 
 
 def test_raw_prices_are_taken_where_the_adjusted_set_is_incomplete(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -111,15 +113,40 @@ def test_every_line_of_a_refusal_says_that_it_is_one(folder: Path) -> None:
     assert_refused(done, "must be unique", "volume must be zero or more. volume: 1 row", num_lines=2)
 
 
-def test_a_key_that_stands_twice_is_refused_line_by_line(folder: Path) -> None:
+def test_a_key_that_stands_twice_is_refused_with_its_line(folder: Path) -> None:
     (folder / "settings.yaml").write_text(SETTINGS + "window: 6\n")
     done = run(folder, "data.prepare", "panel.parquet", "--data-config", "settings.yaml")
-    lines = len(done.stderr.splitlines())
-    assert_refused(done, "the key 'window' stands there twice", "line 6, column 1", num_lines=lines)
+    assert_refused(done, "in settings.yaml, line 6: the key 'window' stands there twice")
+
+
+def test_the_next_command_can_be_pasted(folder: Path) -> None:
+    (folder / "two words").mkdir()
+    panel = (folder / "panel.parquet").rename(folder / "two words" / "my panel.parquet").relative_to(folder)
+    done = run(folder, "data.prepare", panel, "--data-config", "settings.yaml", "--runs", "two words/r")
+    command = shlex.split(done.stdout.splitlines()[-1].removeprefix("next: "))
+    assert command[-6:] == ["--data", str(panel), "--runs", "two words/r", "--data-config", "settings.yaml"]
+
+
+def test_ctrl_c_ends_with_a_word_and_leaves_nothing(tmp_path: Path) -> None:
+    pq.write_table(generate(SyntheticConfig(num_stocks=150, num_days=1500)), tmp_path / "panel.parquet")
+    command = [sys.executable, "-m", "data.prepare", "panel.parquet"]
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert "rows become" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.startswith("interrupted: nothing half-written stays")
+    assert [path.name for path in tmp_path.glob("runs/prepared/*")] == []
 
 
 def test_prepare_refuses_a_panel_too_short_for_its_folds(folder: Path) -> None:
-    assert_refused(run(folder, "data.prepare", "panel.parquet"), "at least 40 days", "Bring about")
+    assert_refused(
+        run(folder, "data.prepare", "panel.parquet"), "at least 40 days", "more trading days would be enough."
+    )
 
 
 @pytest.mark.parametrize(

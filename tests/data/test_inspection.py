@@ -104,6 +104,20 @@ def date(day: int) -> str:
     return str(np.busday_offset(np.datetime64("2018-01-01"), day))
 
 
+def recoded(code: str, other: str) -> pa.Table:
+    """OHLCV with one stock under another code."""
+    codes = [other if value == code else value for value in raw()["code"].to_pylist()]
+    return raw().set_column(raw().schema.get_field_index("code"), "code", pa.array(codes))
+
+
+def with_targets(delays: dict[int, int]) -> pa.Table:
+    """Own features and prices beside targets that begin so many days after their day."""
+    table, close = own(), column(own(), "close").reshape(DAYS, N)
+    for horizon, delay in delays.items():
+        table = changed(table, f"target_{horizon}d", future(close, horizon, delay))
+    return table
+
+
 def standing_still(table: pa.Table, day: int, num_days: int, stock: int) -> pa.Table:
     """The stock's close stands still for so many days, and moves on from there."""
     close = column(table, "close").reshape(-1, N)
@@ -149,6 +163,46 @@ CASES = [
         *(checks.duplicate_keys, "error", "duplicate keys", "date, code"),
         *(f"3 rows (first: {key(50, 0)})", "Remove the duplicates."),
         lambda: pa.concat_tables([raw(), raw().slice(600, 2), raw().slice(1300, 1)]),
+    ),
+    Case(
+        *(checks.odd_codes, "error", "odd codes", "code"),
+        *("1 code (first: ' S0001')", "Correct the rows"),
+        lambda: recoded("S0001", " S0001"),
+    ),
+    Case(
+        *(checks.odd_codes, "error", "odd codes", "code"),
+        *("1 code (first: '')", "Correct the rows"),
+        lambda: recoded("S0001", ""),
+    ),
+    Case(
+        *(checks.calendar_gaps, "doubt", "calendar gap", "date"),
+        *(f"1 gap (first: {date(49)} .. {date(65)})", "Is a date wrong"),
+        lambda: raw().filter(pa.array([not 50 * N <= row < 65 * N for row in range(len(raw()))])),
+    ),
+    Case(
+        *(checks.raw_prices, "doubt", "raw prices", "close"),
+        *("1 column (Adj Close is unused)", "Adjust open, high, low and close"),
+        lambda: changed(raw(), "Adj Close", column(raw(), "close") * 0.9),
+    ),
+    Case(
+        *(checks.own_targets, "doubt", "large target", "target_5d"),
+        *(f"{24 * N} sampled values (median size ", "Divide percents by 100"),
+        lambda: changed(users(), "target_5d", column(users(), "target_5d") * 100),
+    ),
+    Case(
+        *(checks.own_targets, "error", "absurd target", "target_5d"),
+        *(f"1 row (first: {key(50, 1)} = 5000)", "raise inspection.max_factor"),
+        lambda: with_values(users(), "target_5d", [601], 5000.0),
+    ),
+    Case(
+        *(checks.own_targets, "error", "target window", "target_5d"),
+        *("24 sampled days (it is the 5-day return from 2 after it", "Set delay: 2."),
+        lambda: with_targets(delays={1: 1, 5: 2}),
+    ),
+    Case(
+        *(checks.own_targets, "doubt", "target window", "target_1d"),
+        *("24 sampled days (it is the 1-day return from 0 after it", "Set delay: 0."),
+        lambda: with_targets(delays={1: 0, 5: 1}),
     ),
     Case(
         *(checks.infinite_values, "error", "infinite values", "f3"),
@@ -630,7 +684,7 @@ def test_a_clean_market_too_short_for_its_folds_has_that_one_finding(seed: int, 
     with pytest.raises(DataError) as caught:
         suited(CONFIG, tmp_path / "panel.parquet")
     assert found.way_out == str(caught.value)
-    assert "Bring about 28 more trading days." in found.way_out
+    assert "14 more trading days would be enough." in found.way_out
 
 
 REFUSED: dict[str, tuple[Callable[[], pa.Table], dict[str, object], str]] = {
@@ -638,7 +692,7 @@ REFUSED: dict[str, tuple[Callable[[], pa.Table], dict[str, object], str]] = {
     "no returns": (lambda: users().drop(["returns_1d"]), {"graph": {"kind": "correlation"}}, "a correlation graph"),
     "no volatility": (lambda: users().drop(["returns_1d"]), {"labels": {"scale_by_volatility": True}}, "volatility"),
     "hold-out": (own, {"splits": CONFIG.splits.model_dump() | {"holdout_from": "2030-01-01"}}, "nothing would be held"),
-    "held out": (own, {"splits": CONFIG.splits.model_dump() | {"holdout_days": 60}}, "60 days (hold-out excluded)"),
+    "held out": (own, {"splits": CONFIG.splits.model_dump() | {"holdout_days": 60}}, "of 60 before the hold-out"),
 }
 
 

@@ -229,3 +229,32 @@ def test_a_hive_folders_name_is_part_of_the_key(frame: pd.DataFrame, tmp_path: P
             path.parent.mkdir(parents=True)
             pq.write_table(pa.Table.from_pandas(rows.drop(columns="Date"), preserve_index=False), path)
     assert key_of(tmp_path / "a") != key_of(tmp_path / "b")
+
+
+# --- cells
+
+
+def test_rows_behind_a_pinned_hold_out_change_the_store_and_not_its_cells(frame: pd.DataFrame, tmp_path: Path) -> None:
+    days = sorted(frame["Date"].unique())
+    pinned = changed(CONFIG, splits={"holdout_from": str(pd.Timestamp(days[30]).date())})
+    whole = prepare(save(frame, tmp_path / "whole.parquet"), tmp_path / "s", pinned).meta
+    short = save(frame[frame["Date"] < days[36]], tmp_path / "short.parquet")
+    for folder in ("s", "other"):  # from the earlier store, and from nothing
+        cut = prepare(short, tmp_path / folder, pinned).meta
+        assert cut.store_key != whole.store_key
+        assert cut.cells_key == whole.cells_key
+
+
+@pytest.mark.parametrize("column", ["close", "f0", "sector33_code"])
+def test_a_changed_value_before_the_hold_out_changes_the_cells(
+    frame: pd.DataFrame, tmp_path: Path, column: str
+) -> None:
+    other = frame.copy()
+    row = len(other) // 2
+    value = other[column].iloc[row]
+    other.iloc[row, other.columns.get_loc(column)] = "elsewhere" if isinstance(value, str) else value * 1.01
+    keys = {
+        prepare(save(panel, tmp_path / f"{name}.parquet"), tmp_path / "s", CONFIG).meta.cells_key
+        for name, panel in (("one", frame), ("other", other))
+    }
+    assert len(keys) == 2

@@ -54,12 +54,18 @@ def test_shipped_steps_lead_up_to_this_version_without_a_gap() -> None:
 
 def test_a_store_of_version_1_must_be_prepared_again(folder: Path) -> None:
     """It lacks arrays that only the panel has."""
-    assert SCHEMA_VERSION == 2
     set_version(folder, 1)
     before = contents(folder)
     with pytest.raises(DataError, match=f"no migration leads from version 1; remove {folder} to prepare it again"):
         migrate(folder)
     assert contents(folder) == before
+
+
+def test_a_store_of_version_2_gets_the_key_of_its_cells(folder: Path, small_store: MarketStore) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    del meta["cells_key"]
+    (folder / "meta.json").write_text(json.dumps(meta | {"schema_version": 2}))
+    assert MarketStore.open(folder).meta == small_store.meta
 
 
 def test_a_store_that_is_up_to_date_is_not_touched(folder: Path) -> None:

@@ -185,5 +185,5 @@ def test_other_labels_than_were_prepared_are_refused(
 
 def test_folds_longer_than_the_store_are_refused(small_store: MarketStore, small_config: DataConfig) -> None:
     longer = small_config.model_copy(update={"splits": SplitConfig(search_days=200)})
-    with pytest.raises(DataError, match=r"240 days \(hold-out excluded\) leave 0 after"):
+    with pytest.raises(DataError, match="of 240 before the hold-out 0 are left after"):
         small_store.splits(longer)

@@ -52,6 +52,21 @@ def test_trials_whose_blocks_workers_make_have_the_same_values(
     ]
 
 
+def test_days_appended_behind_a_pinned_hold_out_go_on_with_the_study(sweep_panel: Path, tmp_path: Path) -> None:
+    frame = pd.read_parquet(sweep_panel)
+    days = sorted(frame["date"].unique())
+    settings = tmp_path / "data.yaml"
+    settings.write_text(f"splits: {{holdout_from: {pd.Timestamp(days[-60]).date()}}}")
+    panel, runs = tmp_path / "panel.parquet", tmp_path / "runs"
+    request = replace(REQUEST, runs=runs, panel=panel, data_config=settings, stages=("search",), trials=1, epochs=1)
+    for last in (-6, -1):
+        frame[frame["date"] <= days[last]].to_parquet(panel)
+        outcome = run_sweep(request)
+        assert outcome.study == "gat_ablation"
+        assert outcome.counts["gat_ablation"]["COMPLETE"] == 1
+    assert len(list((runs / "prepared").glob("*/meta.json"))) == 2
+
+
 def test_confirm_runs_every_arm_on_the_same_seeds_and_folds(finished: tuple[Path, SweepOutcome]) -> None:
     runs, _ = finished
     arms = ("reference", *SPACES["gat_ablation"].arms)
