@@ -9,8 +9,8 @@ from reports.section import Section, table
 def build(evidence: Evidence) -> Section:
     attributes = evidence.any_study.attributes
     folds = [(name, *days) for name, days in attributes.get("folds_by_date", {}).items()]
-    definition = attributes.get("definition", {})
-    facts = [(key, definition[key]) for key in ("panel", "store", "configuration", "epochs") if key in definition]
+    known = {key: attributes[key] for key in ("panel", "store") if key in attributes} | attributes.get("definition", {})
+    facts = [(key, known[key]) for key in ("panel", "store", "cells", "configuration", "epochs") if key in known]
     if attributes.get("mean_degree") is not None:
         facts.append(("mean degree of the graphs", f"{attributes['mean_degree']:.1f}"))
     doubts = [(sentence,) for sentence in attributes.get("doubts", [])]
