@@ -129,12 +129,12 @@ def suited(config: DataConfig, panel: Path) -> DataConfig:
 def suited_to(config: DataConfig, columns: Columns, dates: np.ndarray) -> DataConfig:
     """The same for a panel that has been looked at: its columns, and its trading days with the hold-out."""
     _refuse_impossible(config, columns)
-    if config.splits.holdout_from is not None and num_kept_days(dates, config.splits) == len(dates):
+    behind = len(dates) - num_kept_days(dates, config.splits)
+    if config.splits.holdout_from is not None and behind == 0:
         raise DataError(
             f"splits.holdout_from must not lie after the panel's last day {dates[-1]}, but it is "
             f"{config.splits.holdout_from}: nothing would be held out. Choose an earlier day, or holdout_days: 0."
         )
-    behind = len(dates) - num_kept_days(dates, config.splits)
     try:
         return _laid_out(config, len(dates), behind)
     except ShortHistoryError as error:

@@ -21,7 +21,7 @@ POLL_SECONDS = 0.1
 @contextlib.contextmanager
 def alone(lock: Path, progress: Progress) -> Iterator[None]:
     """One process prepares; another says that it waits. A failure takes away the lock and the folders made for it."""
-    held, made, waits = FileLock(lock), _make_folder(lock.parent), False
+    held, made, waits = FileLock(lock), _make_stores_folder(lock.parent), False
     while not held.is_locked:
         try:
             held.acquire(timeout=0)
@@ -30,7 +30,7 @@ def alone(lock: Path, progress: Progress) -> Iterator[None]:
                 progress.say("another process is preparing this panel; waiting for it")
             waits = True
             time.sleep(POLL_SECONDS)
-            made = made or _make_folder(lock.parent)  # the other one was refused, and took its folder away
+            made = made or _make_stores_folder(lock.parent)  # the other one was refused, and took its folder away
     finished = False
     try:
         yield
@@ -48,13 +48,17 @@ def _remove_traces(lock: Path, made: list[Path]) -> None:
             folder.rmdir()
 
 
-def _make_folder(folder: Path) -> list[Path]:
-    """Makes a folder and returns those of its path that were not there, innermost first."""
-    made = [part for part in (folder, *folder.parents) if not part.exists()]
+def _make_stores_folder(folder: Path) -> list[Path]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        return make_folder(folder)
     except OSError as error:
         raise DataError(f"prepared markets need a folder that can be written, but {folder} is none: {error}") from error
+
+
+def make_folder(folder: Path) -> list[Path]:
+    """Makes a folder and returns those of its path that were not there, innermost first; raises OSError."""
+    made = [part for part in (folder, *folder.parents) if not part.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
     return made
 
 

@@ -17,6 +17,7 @@ from data.settings import read_data_config, suited
 from data.splits import Splits, prove_purged
 from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
+from data.workspace import make_folder
 from search_spaces import find_space
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
@@ -119,9 +120,8 @@ def _check_numbers(request: SweepRequest) -> None:
 
 def _make_runs(runs: Path) -> Path | None:
     """Makes the folder; returns the topmost one that was not there, to be removed again after a refusal."""
-    made = [folder for folder in (runs, *runs.parents) if not folder.exists()]
     try:
-        runs.mkdir(parents=True, exist_ok=True)
+        made = make_folder(runs)
     except OSError as error:
         raise SpaceError(
             f"--runs must be a folder that can be made and written, but {runs} is not: {error}."
