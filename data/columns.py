@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import accumulate, pairwise
 
+import pandas as pd
 import pyarrow as pa
 
 from data.config import DataConfig
 from data.errors import DataError
-from data.source import FILE_NAME, Source
+from data.source import FILE_NAME, Source, is_text
 
 PRICES = ("open", "high", "low", "close")
 LABELS = ("sector", "industry", "section", "security_type")
@@ -32,10 +33,11 @@ USUAL: dict[str, tuple[str, ...]] = {
 }
 PRICE_SETS = tuple({role: f"{prefix}{role}" for role in PRICES} for prefix in ("adjustment", "adjusted", "adj", ""))
 ADJUSTED_CLOSES = {_prices["close"] for _prices in PRICE_SETS[:-1]}
-EXCLUDED = "excluded"
+EXCLUDED, TEXT = "excluded", "text is no number"
 TARGET = re.compile(r"^(?:target|label|y)[_-]?(\d+)d?$", re.IGNORECASE)
 FORWARD = re.compile(r"^(target|label|y|fwd|future|next|forward_?ret\w*)(?=[_-]|\d|$)", re.IGNORECASE)
 ROW_NUMBER = re.compile(r"^(__index_level_\d+__|Unnamed: ?\d+|index|row_?(idx|id|number|nr))$", re.IGNORECASE)
+NAMED_BY_NUMBER = re.compile(r"(code|id|isin|sector|industry|date|time|year)\w*$", re.IGNORECASE)
 PERIODIC = re.compile(r"^(stmt|statement|fin|fundamental|eps|margin|weekly|flow|investor|short_?sell)", re.IGNORECASE)
 
 
@@ -59,6 +61,7 @@ class Columns:
     unused: dict[str, str]  # column -> why it is no feature
     unlagged: tuple[str, ...]  # features whose names speak of periodic publication, without a lag
     spare_targets: tuple[str, ...] = ()  # the user's own for some horizons, unused because the others have none
+    numbers_as_text: tuple[str, ...] = ()  # text columns that are no features, though numbers stand in them
 
     @property
     def unused_adjusted_close(self) -> str | None:
@@ -112,7 +115,8 @@ def settle_columns(source: Source, config: DataConfig) -> Columns:
     lagged = {column for group in groups if group.name for column in group.columns}
     unlagged = tuple(name for name in own if PERIODIC.match(name) and name not in lagged)
     _refuse_unknown_leaks(names, config)
-    return Columns(roles, targets, built_in, groups, unused, unlagged, spare)
+    texts = [name for name, why in unused.items() if why == TEXT and not NAMED_BY_NUMBER.search(name)]
+    return Columns(roles, targets, built_in, groups, unused, unlagged, spare, _numbers_as_text(source, texts))
 
 
 def _roles(source: Source, config: DataConfig) -> dict[str, str]:
@@ -224,7 +228,7 @@ def _own_features(source: Source, config: DataConfig, taken: set[str]) -> tuple[
         elif ROW_NUMBER.match(name):
             unused[name] = "a row number is no feature"
         elif not _is_number(kind):
-            unused[name] = f"{kind} is no number"
+            unused[name] = TEXT if is_text(kind) else f"{kind} is no number"
         elif _is_price(name):
             unused[name] = "a level of price or volume is no feature"
         else:
@@ -233,6 +237,14 @@ def _own_features(source: Source, config: DataConfig, taken: set[str]) -> tuple[
     if idle:
         raise DataError(f"columns.exclude must name columns of the panel, but {_list(idle)} matches none.")
     return own, unused
+
+
+def _numbers_as_text(source: Source, names: list[str]) -> tuple[str, ...]:
+    """Those whose first values are numbers."""
+    first = next(source.batches(names, 1000, source.row_groups[:1]), None) if names else None
+    if first is None:
+        return ()
+    return tuple(n for n in names if pd.to_numeric(first[1].column(n).to_pandas().dropna(), "coerce").notna().any())
 
 
 def _is_built_in(roles: dict[str, str], own: list[str], config: DataConfig) -> bool:

@@ -175,7 +175,12 @@ def synthetic_command(
     scores = ", ".join(f"{h}d {score:+.4f}" for h, score in zip((1, 5, 10, 20), optimum(config), strict=True))
     console.print(f"{out}: {counted(stocks, 'stock')} x {counted(days, 'day')}")
     console.print(f"best possible mean daily RankIC, entered one close later: {scores}")
-    _say_next(console, "--data", str(out))
+    try:
+        suited(DataConfig(), out)
+    except DataError as error:
+        console.print(f"note: too short for a sweep. {error}")
+    else:
+        _say_next(console, "--data", str(out))
 
 
 prepare_app: typer.Typer = _app(prepare_command)

@@ -33,11 +33,13 @@ class Columnar:
         self.present = np.load(folder / "present.npy", mmap_mode="r")
         self.bars = np.load(folder / "bars.npy", mmap_mode="r") if columns.bars else None
         self.labels = {role: np.load(folder / f"{role}.npy", mmap_mode="r") for role in columns.labels}
+        self.targets = np.load(folder / "labels.npy", mmap_mode="r") if columns.targets else None
 
     def release(self) -> None:
         """Gives back the pages that have been read."""
-        for array in (self.present, *([self.bars] if self.bars is not None else []), *self.labels.values()):
-            release(array)
+        for array in (self.present, self.bars, self.targets, *self.labels.values()):
+            if array is not None:
+                release(array)
 
     def has(self, role: str) -> bool:
         return role in self.columns.bars
@@ -67,6 +69,17 @@ class Columnar:
             else:
                 values = np.log1p(self.bar("returns", rows))
         return np.where(np.isfinite(values), values, np.nan)
+
+    def marks(self, now: slice, returns: np.ndarray, reach: int) -> np.ndarray:
+        """What tells one market's cells from another's: returns, or the panel's first target where it has neither.
+
+        A target that reaches past the last day is left out: it would tell of the hold-out.
+        """
+        if self.has("close") or self.has("returns") or self.targets is None:
+            return returns.astype(np.float32)
+        marks = np.array(self.targets[now, :, 0], np.float32)
+        marks[max(0, self.shape[0] - reach - now.start) :] = np.nan
+        return marks
 
 
 class Derived(NamedTuple):
@@ -118,7 +131,7 @@ def _derive_stretch(raw: Columnar, files: dict[str, DenseFile], now: slice, conf
     files["eligible"].days(now.start, now.stop)[:] = admitted[new]
     files["returns"].days(now.start, now.stop)[:] = returns[new]
     files["volatility"].days(now.start, now.stop)[:] = window_deviation(returns, VOLATILITY_DAYS)[new]
-    return sketch(raw.axes.dates[now], raw.axes.codes, returns[new].astype(np.float32))
+    return sketch(raw.axes.dates[now], raw.axes.codes, raw.marks(now, returns[new], config.reach))
 
 
 def _write_features(raw: Columnar, features: DenseFile, admitted: DenseFile, now: slice, num_built_in: int) -> None:

@@ -1,7 +1,8 @@
 """Which market a panel is of: a sketch of its cells, by which two panels are matched however much they overlap.
 
 The ledger of trials and the reads of the hold-out go by market. So a column more, a day more or another back-adjustment
-of the prices must not make a new one: cells are (code, date), and what is compared is the day's return.
+of the prices must not make a new one: cells are (code, date), and what is compared is the day's return, or the nearest
+target where a panel brings neither prices nor returns.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class Source:
             stored = [name for name in columns if name in self.stored[group.file]]
             try:
                 if opened is None or group.file != number:
-                    texts = [name for name in stored if _is_text(self.schema[name])]
+                    texts = [name for name in stored if is_text(self.schema[name])]
                     opened, number = self._open_file(group.file, texts), group.file
                 for batch in opened.iter_batches(batch_rows, row_groups=[group.number], columns=stored):
                     yield group, self._completed(batch, columns, group.file)
@@ -217,7 +217,7 @@ def _partition(file: Path, root: Path) -> dict[str, str | None]:
     return {key: None if value == HIVE_NULL else unquote(value) for key, value in parts}
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
 
 

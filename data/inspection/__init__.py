@@ -14,7 +14,14 @@ from data.inspection.panel import Check, Panel
 from data.inspection.prices import absurd_returns, impossible_prices, raw_prices, stale_prices
 from data.inspection.rows import calendar_gaps, duplicate_keys, infinite_values, odd_codes
 from data.inspection.targets import own_targets
-from data.inspection.universe import few_stocks, missing_lags, spare_targets, survivorship, unknown_sectors
+from data.inspection.universe import (
+    few_stocks,
+    missing_lags,
+    numbers_as_text,
+    spare_targets,
+    survivorship,
+    unknown_sectors,
+)
 
 CHECKS: tuple[Check, ...] = (
     duplicate_keys,
@@ -31,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     few_stocks,
     survivorship,
     missing_lags,
+    numbers_as_text,
     spare_targets,
     unknown_sectors,
 )

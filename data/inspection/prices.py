@@ -9,6 +9,8 @@ from data.inspection.panel import Cells, Panel
 
 DOUBTFUL_FACTOR = 2.0  # one-day change of a close that is doubted
 STALE_DAYS = 20  # unchanged closes in a row
+LARGE_MEDIAN = 0.3  # median size of a one-day return above which it is no fraction
+SAMPLED_DAYS = 24
 
 
 def impossible_prices(panel: Panel) -> list[Finding]:
@@ -56,12 +58,27 @@ def _crossed_prices(panel: Panel) -> list[Finding]:
 
 
 def absurd_returns(panel: Panel) -> list[Finding]:
-    """Closes that rise or fall beyond belief from one row of a stock to the next; without closes, its returns."""
-    role = next((role for role in ("close", "returns") if role in panel.bars), None)
-    if role is None:
-        return []
-    factors: _Changes | _Returns = _Changes(panel) if role == "close" else _Returns(panel)
-    column = panel.columns.roles[role]
+    """Closes that rise or fall beyond belief from one row of a stock to the next, and the panel's own such returns."""
+    found = _absurd_factors(panel, "close", _Changes(panel)) if "close" in panel.bars else []
+    if "returns" not in panel.bars:
+        return found
+    if "close" in panel.bars and (size := _usual_size(panel.bars["returns"])) > LARGE_MEDIAN:
+        law, way = "a return should be a fraction (0.01 is 1%)", "Divide percents by 100, or exclude the column."
+        name = panel.columns.roles["returns"]
+        return [*found, doubt("large return", name, 1, "column", f"median size {size:.3g}", law, way)]
+    return found + _absurd_factors(panel, "returns", _Returns(panel))
+
+
+def _usual_size(returns: np.ndarray) -> float:
+    """Median size of the returns of some days."""
+    days = np.unique(np.linspace(0, len(returns) - 1, SAMPLED_DAYS).astype(int))
+    sizes = np.abs(np.asarray(returns[days]))
+    sizes = sizes[np.isfinite(sizes)]
+    return float(np.median(sizes)) if len(sizes) else 0.0
+
+
+def _absurd_factors(panel: Panel, role: str, factors: _Changes | _Returns) -> list[Finding]:
+    column, what = panel.columns.roles[role], {"close": "a close", "returns": "a stock"}[role]
     limits, absurd, large = panel.config.inspection, Cells(), Cells()
     for rows in panel.stretches():
         factor = factors.of(rows)
@@ -70,11 +87,11 @@ def absurd_returns(panel: Panel) -> list[Finding]:
         large.add(panel, ~beyond & ((factor >= DOUBTFUL_FACTOR) | (factor <= 1 / DOUBTFUL_FACTOR)), factor, rows)
     found = []
     if absurd.count:
-        law = f"a close must not rise {limits.max_factor:g}-fold or fall to 1/{limits.max_fall:g} between two rows"
+        law = f"{what} must not rise {limits.max_factor:g}-fold or fall to 1/{limits.max_fall:g} between two rows"
         way = "Adjust for splits or correct the rows; where it is real, raise inspection.max_factor or max_fall."
         found.append(error("absurd return", column, absurd.count, "row", absurd.first, law, way))
     if large.count:
-        law, way = "a close seldom doubles or halves in a day", "Look whether these are splits that were not adjusted."
+        law, way = f"{what} seldom doubles or halves in a day", "Look whether these are splits that were not adjusted."
         found.append(doubt("large return", column, large.count, "row", large.first, law, way))
     return found
 

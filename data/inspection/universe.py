@@ -8,6 +8,7 @@ from data.findings import Finding, doubt, error, some
 from data.inspection.panel import Panel
 
 MIN_DELISTING_RATE = 0.01  # share of stocks a year; markets lose 2 % to 7 %
+QUIET_DAYS = 11  # a stock without a row for so long at the panel's end has ended
 
 
 def few_stocks(panel: Panel) -> list[Finding]:
@@ -38,11 +39,11 @@ def survivorship(panel: Panel) -> list[Finding]:
         part = panel.present[rows]
         seen = part.any(axis=0)
         last = np.where(seen, rows.stop - 1 - np.argmax(part[::-1], axis=0), last)
-    ended = int((last < days - 11).sum())
+    ended = int((last < days - QUIET_DAYS).sum())
     if ended / stocks / years >= MIN_DELISTING_RATE:
         return []
     law = f"about {0.02:.0%} to {0.07:.0%} of a market delist every year"
-    example = f"of {stocks} in {years:.1f} years"
+    example = f"without a row in the last {QUIET_DAYS} days, of {stocks} in {years:.1f} years"
     way = "The universe looks chosen with hindsight: scores will flatter. Add the delisted stocks."
     return [doubt("survivorship", "(universe)", ended, "ended stock", example, law, way)]
 
@@ -65,6 +66,15 @@ def spare_targets(panel: Panel) -> list[Finding]:
     law = f"the panel's own targets are labels only where each of {horizons} days has one; here labels come from prices"
     way = "Set horizons to those that have a target, or labels.source to prices."
     return [doubt("targets unused", "(columns)", len(spare), "target column", some(spare), law, way)]
+
+
+def numbers_as_text(panel: Panel) -> list[Finding]:
+    """Columns that a program took for text, so that no model will see their numbers."""
+    names = panel.columns.numbers_as_text
+    if not names:
+        return []
+    law, way = "a feature must be stored as a number", "Cast them, or add them to columns.exclude."
+    return [doubt("numbers as text", "(columns)", len(names), "column", some(names), law, way)]
 
 
 def unknown_sectors(panel: Panel) -> list[Finding]:

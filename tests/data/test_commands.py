@@ -283,9 +283,16 @@ def test_synthetic_writes_a_market_that_inspects_clean_and_says_the_best_score(t
     done = run(tmp_path, "data.synthetic", "deep/market.parquet", *size)
     assert (done.returncode, done.stderr) == (0, "")
     assert "best possible mean daily RankIC, entered one close later: 1d +0.0000, 5d +0.0000" in done.stdout
-    assert "next: python -m trial.sweep gat_ablation --data deep/market.parquet" in done.stdout
+    assert "note: too short for a sweep. " in done.stdout
+    assert "more trading days would be enough" in done.stdout
+    assert "next:" not in done.stdout
     config = SyntheticConfig.null(num_stocks=12, num_days=80, num_sectors=2, seed=3)
     assert pq.read_table(tmp_path / "deep" / "market.parquet").equals(generate(config))
+
+
+def test_synthetic_suggests_the_sweep_of_a_market_that_is_long_enough(tmp_path: Path) -> None:
+    done = run(tmp_path, "data.synthetic", "market.parquet", "--stocks", 12, "--days", 500)
+    assert done.stdout.splitlines()[-1] == "next: python -m trial.sweep gat_ablation --data market.parquet"
 
 
 def test_synthetic_writes_over_no_file_unless_it_is_forced(tmp_path: Path) -> None:

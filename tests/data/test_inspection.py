@@ -118,6 +118,18 @@ def with_targets(delays: dict[int, int]) -> pa.Table:
     return table
 
 
+def with_returns(unit: float) -> pa.Table:
+    """Own features and prices beside one-day returns."""
+    close = column(own(), "close").reshape(DAYS, N)
+    return changed(own(), "returns_1d", unit * future(close, 1, -1))
+
+
+def as_text(table: pa.Table, *names: str) -> pa.Table:
+    for name in names:
+        table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(pa.string()))
+    return table
+
+
 def standing_still(table: pa.Table, day: int, num_days: int, stock: int) -> pa.Table:
     """The stock's close stands still for so many days, and moves on from there."""
     close = column(table, "close").reshape(-1, N)
@@ -270,6 +282,16 @@ CASES = [
         lambda: changed(raw(), "close", column(raw(), "close") * np.where(grid(slice(50, 60), 1), 4.0, 1.0)),
     ),
     Case(
+        *(checks.absurd_returns, "error", "absurd return", "returns_1d"),
+        *(f"1 row (first: {key(50, 1)} = 51)", "correct the rows"),
+        lambda: with_values(with_returns(1), "returns_1d", [601], 50.0),
+    ),
+    Case(
+        *(checks.absurd_returns, "doubt", "large return", "returns_1d"),
+        *("1 column (median size ", "Divide percents by 100"),
+        lambda: with_returns(100),
+    ),
+    Case(
         *(checks.stale_prices, "doubt", "stale prices", "close"),
         *(f"2 stocks (first: {key(50, 1)})", "filled forward"),
         lambda: standing_still(standing_still(raw(), 30, 21, 1), 60, 30, 3),
@@ -336,13 +358,18 @@ CASES = [
     ),
     Case(
         *(checks.survivorship, "doubt", "survivorship", "(universe)"),
-        *("0 ended stocks (of 12 in 2.1 years)", "Add the delisted"),
+        *("0 ended stocks (without a row in the last 11 days, of 12 in 2.1 years)", "Add the delisted"),
         lambda: raw(520),
     ),
     Case(
         *(checks.missing_lags, "doubt", "no publication lag", "(columns)"),
         *("2 columns (stmt_eps, margin_buy)", "publication_lag"),
         lambda: renamed(own(), f3="stmt_eps", f5="margin_buy"),
+    ),
+    Case(
+        *(checks.numbers_as_text, "doubt", "numbers as text", "(columns)"),
+        *("2 columns (f3, f5)", "Cast them"),
+        lambda: as_text(own(), "f3", "f5"),
     ),
     Case(
         *(checks.spare_targets, "doubt", "targets unused", "(columns)"),

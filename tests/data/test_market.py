@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data.config import NoGraphConfig
 from data.market import SKETCH, MarketSketch, merge, sketch
 from data.prepare import prepare
 from tests.data.test_prepare import CONFIG, changed, market_frame, save
@@ -166,8 +167,13 @@ def frame() -> pd.DataFrame:
     return market_frame(num_days=60)
 
 
+PRICED = ["open", "high", "low", "close", "volume"]
+
+
 def market_of(frame: pd.DataFrame, folder: Path, holdout_days: int = 6) -> MarketSketch:
     config = changed(CONFIG, splits={"holdout_days": holdout_days})
+    if "close" not in frame:
+        config = config.model_copy(update={"graph": NoGraphConfig()})
     return prepare(save(frame, folder / "p.parquet"), folder / "s", config).sketch
 
 
@@ -192,3 +198,16 @@ def test_a_store_that_has_grown_or_been_adjusted_again_is_the_same_market(frame:
 def test_another_seed_is_another_market(frame: pd.DataFrame, tmp_path: Path) -> None:
     other = market_frame(num_days=60, seed=1)
     assert_other(market_of(frame, tmp_path / "a"), market_of(other, tmp_path / "b"))
+
+
+def test_without_prices_a_market_is_known_by_its_nearest_target(frame: pd.DataFrame, tmp_path: Path) -> None:
+    def bare(seed: int) -> pd.DataFrame:
+        targets = np.random.default_rng(seed).normal(0, 0.02, (2, len(frame)))
+        return frame.drop(columns=PRICED).assign(target_1d=targets[0], target_3d=targets[1])
+
+    days = sorted(frame["Date"].unique())
+    whole = bare(1)
+    first = market_of(whole[whole["Date"].isin(days[:45])], tmp_path / "first")
+    assert first.num_cells > 0
+    assert_same(first, market_of(whole, tmp_path / "grown"))
+    assert_other(first, market_of(bare(2), tmp_path / "other"))
