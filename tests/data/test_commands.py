@@ -127,12 +127,23 @@ def test_the_next_command_can_be_pasted(folder: Path) -> None:
     assert command[-6:] == ["--data", str(panel), "--runs", "two words/r", "--data-config", "settings.yaml"]
 
 
+def _heed_interrupts() -> None:
+    """A shell starts its background jobs deaf to Ctrl-C, and their children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_ctrl_c_ends_with_a_word_and_leaves_nothing(tmp_path: Path) -> None:
     pq.write_table(generate(SyntheticConfig(num_stocks=150, num_days=1500)), tmp_path / "panel.parquet")
     command = [sys.executable, "-m", "data.prepare", "panel.parquet"]
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_interrupts,
     ) as process:
         assert process.stdout is not None
         assert "rows become" in process.stdout.readline()
