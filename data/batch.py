@@ -24,11 +24,25 @@ class DayBlock:
     days: range  # B positions in the store
     x_TNF: Tensor  # scaled, clipped, missing -> 0
     observed_TN: Tensor  # bool: the stock has a row; missing is not zero
+    eligible_BN: Tensor  # bool: the stock is in the day's universe
+    sector_BN: Tensor  # int64: the store's sector codes, 0 where unknown
     edge_index_2E: Tensor  # int64 in 0 .. B*N - 1, no edge between days
     edge_attr_E4: Tensor
     return_BNK: Tensor  # forward returns, 0 where unknown
     target_BNK: Tensor  # what is learned of them (`data/targets.py`), 0 where unknown
     label_mask_BNK: Tensor  # bool: in the universe, the label is known, and enough stocks have one on the day
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What a network reads, in the order of its arguments."""
+        return (
+            self.x_TNF,
+            self.observed_TN,
+            self.eligible_BN,
+            self.sector_BN,
+            self.edge_index_2E,
+            self.edge_attr_E4,
+        )
 
     @property
     def windows_BLNF(self) -> Tensor:
@@ -76,6 +90,8 @@ def make_block(
         days=days,
         x_TNF=x_TNF,
         observed_TN=torch.from_numpy(np.array(store.present[window_rows(config, days)])),
+        eligible_BN=torch.from_numpy(np.array(eligible)),
+        sector_BN=torch.from_numpy(np.asarray(store.sector[now], np.int64)),
         edge_index_2E=torch.from_numpy(edge_index),
         edge_attr_E4=torch.from_numpy(edge_attr),
         return_BNK=torch.from_numpy(np.where(mask, labels, np.float32(0))),

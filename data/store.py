@@ -87,6 +87,11 @@ class MarketStore:
     def num_days(self) -> int:
         return len(self.meta.dates)
 
+    @property
+    def num_sectors(self) -> int:
+        """Sector codes, that of an unknown sector among them."""
+        return 1 + len(self.meta.vocabularies.get("sector", ()))
+
     @cached_property
     def sketch(self) -> MarketSketch:
         """By which another panel of the same market is known."""

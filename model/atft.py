@@ -7,26 +7,60 @@ LayerNorm or bounded map stands before the window, so the scale regime of a wind
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from model.config import ModelConfig
-from model.protocols import Augment, Fusion, GraphEncoder, Head, Selection, SeriesNorm, Sizes, TemporalEncoder
+from model.config import SLOTS, ModelConfig
+from model.head.body import MEDIAN
+from model.protocols import (
+    Augment,
+    Fusion,
+    GraphEncoder,
+    Head,
+    Penalties,
+    Selection,
+    SeriesNorm,
+    Sizes,
+    TemporalEncoder,
+)
 
 
 class Prediction(NamedTuple):
-    """Scores per day, stock and horizon, and the normaliser's auxiliary loss."""
+    """What the network says of B days, N stocks and K horizons, and what saying so costs."""
 
-    score_BNK: Tensor
-    auxiliary: Tensor
+    level_BNKQ: Tensor  # the head's quantiles, ascending; Q = 1 for a point
+    score_BNK: Tensor  # the median, or the point: what ranks the stocks
+    auxiliary: Tensor  # the normaliser's error about the day to come, unweighted
+    penalties: Penalties  # of graph and fusion, weighted; empty in evaluation
+
+
+class Flow(NamedTuple):
+    """The representations on the way, in their order."""
+
+    p_TNH: Tensor  # projected features
+    x_BNLH: Tensor  # their windows
+    y_BNLH: Tensor  # normalised windows
+    stats: Any  # what the normaliser took out and expects
+    own_BNH: Tensor
+    graph_BNH: Tensor
+    penalties: Penalties
 
 
 class ATFT(nn.Module):
-    """The network of a `ModelConfig`; every layer exists after construction."""
+    """The network of a `ModelConfig`; every layer exists after construction.
+
+    Args:
+        config: one block per slot.
+        sizes: from the store's schema; `hidden` must be the config's.
+        seed: of the initial weights; each slot draws from (seed, its name).
+        checkpointed: slots whose activations are computed again in the backward pass instead of kept. Changes no
+            number.
+    """
 
     selection: Selection
     projection: nn.Linear
@@ -37,12 +71,14 @@ class ATFT(nn.Module):
     fusion: Fusion
     head: Head
 
-    def __init__(self, config: ModelConfig, sizes: Sizes, seed: int) -> None:
+    def __init__(self, config: ModelConfig, sizes: Sizes, seed: int, checkpointed: Collection[str] = ()) -> None:
         super().__init__()
         if config.hidden != sizes.hidden:
             raise ValueError(f"sizes must be those of the config, got hidden {sizes.hidden} and {config.hidden}")
-        self.window = sizes.window
-        for slot in ("selection", "projection", "norm", "augment", "temporal", "graph", "fusion", "head"):
+        if unknown := set(checkpointed) - set(SLOTS):
+            raise ValueError(f"checkpointed must name slots of {', '.join(SLOTS)}, got {', '.join(sorted(unknown))}")
+        self.window, self.checkpointed = sizes.window, frozenset(checkpointed)
+        for slot in ("selection", "projection", *SLOTS[1:]):
             with _seeded(seed, slot):
                 block = (
                     nn.Linear(sizes.features, sizes.hidden)
@@ -50,24 +86,58 @@ class ATFT(nn.Module):
                     else getattr(config, slot).build(sizes)
                 )
             self.add_module(slot, block)
+        self.median = self.head.levels.index(MEDIAN)
 
-    def forward(self, x_TNF: Tensor, observed_TN: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Prediction:
+    def forward(
+        self,
+        x_TNF: Tensor,
+        observed_TN: Tensor,
+        eligible_BN: Tensor,
+        sector_BN: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor,
+    ) -> Prediction:
         """Scores B = T - L + 1 days.
 
         Args:
             x_TNF: scaled features of the B days and the L - 1 before them.
             observed_TN: bool, the stock has a row on the day.
+            eligible_BN: bool, the stock is in the day's universe.
+            sector_BN: int64 sector codes, 0 where unknown.
             edge_index: [2, E], node n of day b is b*N + n.
-            edge_attr: [E, 4].
+            edge_attr: [E, A].
         """
-        p_TNH = self.projection(self.selection(x_TNF))
+        flow = self.encode(x_TNF, observed_TN, eligible_BN, sector_BN, edge_index, edge_attr)
+        fused_BNH = self._run("fusion", self.fusion, flow.own_BNH, flow.graph_BNH)
+        level_BNKQ = self._run("head", self.head, fused_BNH)
+        auxiliary = self.norm.auxiliary_loss(flow.stats, *self._next_day(flow.p_TNH, observed_TN))
+        penalties = flow.penalties | self.fusion.penalties() if self.training else {}
+        return Prediction(level_BNKQ, level_BNKQ[..., self.median], auxiliary, penalties)
+
+    def encode(
+        self,
+        x_TNF: Tensor,
+        observed_TN: Tensor,
+        eligible_BN: Tensor,
+        sector_BN: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor,
+    ) -> Flow:
+        """Everything before fusion and head; arguments as in `forward`."""
+        p_TNH = self.projection(self._run("selection", self.selection, x_TNF))
         x_BNLH = p_TNH.unfold(0, self.window, 1).transpose(-1, -2)
         mask_BNL = observed_TN.unfold(0, self.window, 1)
-        y_BNLH, stats = self.norm.normalize(x_BNLH)
-        h_BNH = self.norm.restore(self.temporal(self.augment(y_BNLH), mask_BNL), stats)
-        g_MH = self.graph(h_BNH.flatten(0, 1), edge_index, edge_attr)
-        score_BNK = self.head(self.fusion(h_BNH, g_MH.unflatten(0, h_BNH.shape[:2])))
-        return Prediction(score_BNK, self.norm.auxiliary_loss(stats, *self._next_day(p_TNH, observed_TN)))
+        y_BNLH, stats = self._run("norm", self.norm.normalize, x_BNLH)
+        z_BNLH = self._run("augment", self.augment, y_BNLH)
+        own_BNH = self.norm.restore(self._run("temporal", self.temporal, z_BNLH, mask_BNL, sector_BN), stats)
+        graph_BNH, penalties = self._run("graph", self.graph, own_BNH, eligible_BN, edge_index, edge_attr)
+        return Flow(p_TNH, x_BNLH, y_BNLH, stats, own_BNH, graph_BNH, penalties)
+
+    def _run(self, slot: str, block: Callable[..., Any], *inputs: Tensor) -> Any:
+        """The block's output; with the slot checkpointed, its activations are not kept."""
+        if slot in self.checkpointed and self.training and torch.is_grad_enabled():
+            return checkpoint(block, *inputs, use_reentrant=False)
+        return block(*inputs)
 
     def _next_day(self, p_TNH: Tensor, observed_TN: Tensor) -> tuple[Tensor, Tensor]:
         """Detached projection of day t + 1 for each of the B days, and where it is known: within the block alone."""

@@ -4,33 +4,75 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from pydantic import Field, model_validator
 
+from model.augment.feature_dropout import FeatureDropoutConfig
 from model.augment.freq_dropout import FreqDropoutConfig
 from model.augment.identity import IdentityAugmentConfig
+from model.augment.jitter import JitterConfig
+from model.augment.sequence import AugmentSequenceConfig
+from model.augment.time_masking import TimeMaskingConfig
+from model.fusion.alpha import AlphaFusionConfig
+from model.fusion.concat import ConcatFusionConfig
 from model.fusion.gated import GatedFusionConfig
 from model.fusion.identity import IdentityFusionConfig
+from model.graph.gat import GATConfig
 from model.graph.gatv2 import GATv2Config
+from model.graph.gin import GINConfig
 from model.graph.identity import NoGraphBlockConfig
+from model.graph.sage import SAGEConfig
+from model.graph.self_only import SelfOnlyConfig
+from model.graph.transformer import TransformerGraphConfig
 from model.head.identity import IdentityHeadConfig
 from model.head.point import PointHeadConfig
+from model.head.quantile import QuantileHeadConfig
 from model.norm.fan import FANConfig
 from model.norm.fan_san import FANSANConfig
 from model.norm.identity import IdentityNormConfig
+from model.norm.revin import RevINConfig
 from model.norm.san import SANConfig
-from model.protocols import BlockConfig
+from model.protocols import BlockConfig, Sizes
+from model.selection.full import FullSelectionConfig
+from model.selection.grouped import GroupedSelectionConfig
 from model.selection.identity import IdentitySelectionConfig
 from model.selection.light import LightSelectionConfig
+from model.temporal.attention import AttentionConfig
+from model.temporal.conv_rnn import ConvRNNConfig
 from model.temporal.identity import LastDayConfig
+from model.temporal.lstm import LSTMConfig
 from model.temporal.tft import TFTConfig
 
-SelectionConfig = Annotated[LightSelectionConfig | IdentitySelectionConfig, Field(discriminator="kind")]
-NormConfig = Annotated[FANSANConfig | FANConfig | SANConfig | IdentityNormConfig, Field(discriminator="kind")]
-AugmentConfig = Annotated[FreqDropoutConfig | IdentityAugmentConfig, Field(discriminator="kind")]
-TemporalConfig = Annotated[TFTConfig | LastDayConfig, Field(discriminator="kind")]
-GraphBlockConfig = Annotated[GATv2Config | NoGraphBlockConfig, Field(discriminator="kind")]
-FusionConfig = Annotated[GatedFusionConfig | IdentityFusionConfig, Field(discriminator="kind")]
-HeadConfig = Annotated[PointHeadConfig | IdentityHeadConfig, Field(discriminator="kind")]
+SelectionConfig = Annotated[
+    LightSelectionConfig | GroupedSelectionConfig | FullSelectionConfig | IdentitySelectionConfig,
+    Field(discriminator="kind"),
+]
+NormConfig = Annotated[
+    FANSANConfig | FANConfig | SANConfig | RevINConfig | IdentityNormConfig, Field(discriminator="kind")
+]
+AugmentConfig = Annotated[
+    FreqDropoutConfig
+    | FeatureDropoutConfig
+    | JitterConfig
+    | TimeMaskingConfig
+    | AugmentSequenceConfig
+    | IdentityAugmentConfig,
+    Field(discriminator="kind"),
+]
+TemporalConfig = Annotated[
+    TFTConfig | LSTMConfig | AttentionConfig | ConvRNNConfig | LastDayConfig, Field(discriminator="kind")
+]
+GraphConfig = Annotated[
+    GATv2Config | GATConfig | SAGEConfig | GINConfig | TransformerGraphConfig | SelfOnlyConfig | NoGraphBlockConfig,
+    Field(discriminator="kind"),
+]
+FusionConfig = Annotated[
+    GatedFusionConfig | AlphaFusionConfig | ConcatFusionConfig | IdentityFusionConfig, Field(discriminator="kind")
+]
+HeadConfig = Annotated[PointHeadConfig | QuantileHeadConfig | IdentityHeadConfig, Field(discriminator="kind")]
+
+SLOTS = ("selection", "norm", "augment", "temporal", "graph", "fusion", "head")
+WITHOUT_NEIGHBOURS = ("identity", "concat")  # fusions that make sense of a message of zeros
 
 
 class ModelConfig(BlockConfig):
@@ -41,7 +83,7 @@ class ModelConfig(BlockConfig):
     norm: NormConfig = FANSANConfig()
     augment: AugmentConfig = FreqDropoutConfig()
     temporal: TemporalConfig = TFTConfig()
-    graph: GraphBlockConfig = GATv2Config()
+    graph: GraphConfig = GATv2Config()
     fusion: FusionConfig = GatedFusionConfig()
     head: HeadConfig = PointHeadConfig()
 
@@ -50,14 +92,34 @@ class ModelConfig(BlockConfig):
         for slot in (self.temporal, self.graph):
             heads = getattr(slot, "heads", 1)
             if self.hidden % heads:
-                raise ValueError(f"{slot.kind} heads must divide hidden={self.hidden}, got heads={heads}")
+                raise ValueError(
+                    f"{slot.kind} heads must divide hidden={self.hidden}, got heads={heads}. Choose heads among its "
+                    f"divisors: {', '.join(str(n) for n in range(1, self.hidden + 1) if self.hidden % n == 0)}."
+                )
         return self
 
     @model_validator(mode="after")
     def _fusion_has_something_to_fuse(self) -> ModelConfig:
-        if self.graph.kind == "identity" and self.fusion.kind != "identity":
+        if self.graph.kind == "identity" and self.fusion.kind not in WITHOUT_NEIGHBOURS:
             raise ValueError(
-                f"fusion must be 'identity' where graph is 'identity', got {self.fusion.kind!r}: its gate would "
+                f"fusion must be 'identity' or 'concat' where graph is 'identity', got {self.fusion.kind!r}: it would "
                 f"have no neighbours to weigh"
             )
         return self
+
+    @property
+    def needs_given_edges(self) -> bool:
+        """Whether the graph block hears over edges that come with the day."""
+        edges = getattr(self.graph, "edges", None)
+        return edges is not None and edges.kind != "knn"
+
+    def check(self, window: int, horizons: int) -> None:
+        """Builds every block without memory, so that what a block refuses is refused before anything starts.
+
+        Raises:
+            ValueError: a block does not go with the window or the horizons.
+        """
+        sizes = Sizes(features=2, hidden=self.hidden, window=window, edge_attributes=4, horizons=horizons)
+        with torch.device("meta"):
+            for slot in SLOTS:
+                getattr(self, slot).build(sizes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,8 +23,36 @@ class GatedResidual(nn.Module):
         return self.norm(x + functional.glu(self.gate(self.dropout(y)), dim=-1))
 
 
+class LastQuery(nn.Module):
+    """Attention weights of one query over a window, per head (Vaswani et al. 2017, eq. 1, read at one position).
+
+    Keys are linear in the states, hence folded into the query: the same numbers without a projection per day.
+
+        w = softmax_l((W_k^T W_q q) . s_l / sqrt(d))  over the observed days
+    """
+
+    def __init__(self, hidden: int, heads: int) -> None:
+        super().__init__()
+        if hidden % heads:
+            raise ValueError(f"the encoder's heads must divide the hidden size {hidden}, got {heads}")
+        self.heads = heads
+        self.query = nn.Linear(hidden, hidden)
+        self.key = nn.Parameter(torch.empty(heads, hidden // heads, hidden))
+        nn.init.uniform_(self.key, -1 / math.sqrt(hidden), 1 / math.sqrt(hidden))
+
+    def forward(self, query_MH: Tensor, states_MLH: Tensor, mask_ML: Tensor, place_LH: Tensor | None = None) -> Tensor:
+        """[M, heads, L]; a place embedding, where given, is added to the states' keys."""
+        query_MAD = self.query(query_MH).unflatten(-1, (self.heads, -1))
+        folded_MAH = torch.einsum("mad,adh->mah", query_MAD, self.key)
+        logits = [(states_MLH * q_MH.unsqueeze(1)).sum(dim=-1) for q_MH in folded_MAH.unbind(1)]
+        logits_MAL = torch.stack(logits, dim=1)
+        if place_LH is not None:
+            logits_MAL = logits_MAL + folded_MAH @ place_LH.T
+        return masked_softmax(logits_MAL / math.sqrt(query_MAD.shape[-1]), mask_ML.unsqueeze(1))
+
+
 def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the last axis where `mask` is true; a row with no true entry becomes all zeros, never NaN."""
-    floor = torch.finfo(logits.dtype).min
+    floor = torch.finfo(logits.dtype).min  # of the type in force, so that half precision does not overflow
     weights = torch.softmax(logits.masked_fill(~mask, floor), dim=-1)
     return weights * mask

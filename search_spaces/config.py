@@ -36,20 +36,22 @@ class TrialConfig(BaseModel):
                 f"train.horizon_weights must have one weight per horizon {self.data.horizons}, got "
                 f"{self.train.horizon_weights}"
             )
-        if self.model.graph.kind != "identity" and isinstance(self.data.graph, NoGraphConfig):
+        if self.model.needs_given_edges and isinstance(self.data.graph, NoGraphConfig):
             raise ValueError(
                 f"model.graph {self.model.graph.kind!r} needs edges, but data.graph is {self.data.graph.kind!r}. Set "
-                "data.graph to {kind: sector} or {kind: correlation}, or model.graph to identity."
+                "data.graph to {kind: sector} or {kind: correlation}, model.graph.edges to {kind: knn}, or model.graph "
+                "to identity."
             )
-        slice_length = getattr(getattr(self.model.norm, "san", self.model.norm), "slice_length", 1)
-        if self.data.window % slice_length:
-            raise ValueError(f"san.slice_length {slice_length} must divide data.window {self.data.window}")
+        self.model.check(self.data.window, len(self.data.horizons))
+        self.train.loss.refuse_head(self.model.head.levels)
         return self
 
     @property
     def hash(self) -> str:
         """Equal for equal configurations, whatever their seed, fold and arm. A block that is off has no settings."""
         content = self.model_dump(mode="json", exclude=set(IDENTITY_OF_A_RUN))
+        if not self.model.norm.predicts:
+            del content["train"]["loss"]["auxiliary_weight"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def replace(self, **changes: Any) -> TrialConfig:

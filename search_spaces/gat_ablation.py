@@ -6,7 +6,7 @@ from optuna.trial import Trial
 
 from model.augment.freq_dropout import FreqDropoutConfig
 from model.augment.identity import IdentityAugmentConfig
-from model.config import FusionConfig, GraphBlockConfig, NormConfig
+from model.config import FusionConfig, GraphConfig, NormConfig
 from model.fusion.gated import GatedFusionConfig
 from model.fusion.identity import IdentityFusionConfig
 from model.graph.gatv2 import GATv2Config
@@ -34,13 +34,13 @@ def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
             "model.norm": norm,
             "model.augment": _augment(trial),
             "model.head.small_init": trial.suggest_categorical("small_init", SWITCH),
-            "train.huber_delta": trial.suggest_float("huber_delta", 0.1, 3.0, log=True),
+            "train.loss.delta": trial.suggest_float("huber_delta", 0.1, 3.0, log=True),
             "train.learning_rate": trial.suggest_float("learning_rate", 5e-4, 8e-3, log=True),
         }
     )
 
 
-def _graph(trial: Trial) -> tuple[GraphBlockConfig, FusionConfig]:
+def _graph(trial: Trial) -> tuple[GraphConfig, FusionConfig]:
     if not trial.suggest_categorical("gat", SWITCH):
         return NoGraphBlockConfig(), IdentityFusionConfig()
     heads = trial.suggest_categorical("gat_heads", (2, 4, 8))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from model.groups import GroupConfig, Slot
+from model.losses.config import HuberLossConfig, LossConfig
+
 USUAL_WEIGHTS = (1.0, 0.8, 0.7, 0.5, 0.3)  # the nearer horizon counts more
 
 
@@ -28,9 +31,13 @@ class TrainConfig(BaseModel):
     learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
     weight_decay: float = Field(0.01, ge=0)
     warmup_share: float = Field(0.1, ge=0, lt=1, description="share of all steps that the rate rises over")
-    huber_delta: float = Field(1.0, gt=0, description="in units of a day's cross-sectional deviation")
-    horizon_weights: tuple[float, ...] = Field((1.0, 0.8, 0.7, 0.5), min_length=1)
-    auxiliary_weight: float = Field(0.05, ge=0, description="weight of the normaliser's auxiliary loss")
+    loss: LossConfig = HuberLossConfig()
+    horizon_weights: tuple[float, ...] = Field(
+        (1.0, 0.8, 0.7, 0.5), min_length=1, description="of the horizons, in the loss and in the trial's value"
+    )
+    groups: dict[Slot, GroupConfig] = Field(
+        default_factory=dict, description="learning-rate and weight-decay multipliers by block: {graph: {..}}"
+    )
     clip_norm: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
     ema_decay: float = Field(0.97, ge=0, lt=1, description="of the averaged weights that are evaluated; 0 is off")
     max_bad_steps: int = Field(3, ge=1, description="non-finite steps in a row that end the trial as diverged")

@@ -60,7 +60,7 @@ def predict(model: ATFT, blocks: FoldBlocks) -> Scores:
     parts: list[tuple[np.ndarray, ...]] = []
     with torch.inference_mode():
         for block in blocks.scored():
-            out = model(block.x_TNF, block.observed_TN, block.edge_index_2E, block.edge_attr_E4)
+            out = model(*block.inputs)
             tensors = (out.score_BNK, block.return_BNK, block.label_mask_BNK)
             parts.append((np.arange(block.days.start, block.days.stop), *(t.cpu().numpy().copy() for t in tensors)))
     days, score, label, mask = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -9,18 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from data.batch import DayBlock
 from data.loader import FoldBlocks
-from model.losses import huber_by_horizon, weighted
+from model.losses.config import Loss
 from search_spaces.config import TrialConfig
 from trial.endings import diverged
 from trial.evaluate import EpochResult, evaluate, predict
 from trial.state import TrainState
-
-LossParts = dict[str, Tensor]
 
 
 def fit(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> Iterator[EpochResult]:
@@ -59,6 +56,7 @@ def _train_epoch(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> 
     train = config.train
     steps = blocks.steps(state.epoch, config.seed, train.days_per_step, train.days_per_epoch)
     total_steps = len(steps) * train.epochs
+    loss = train.loss.build(config.data.horizons, train.horizon_weights, config.model.head.levels)
     state.model.train()
     totals: dict[str, float] = {}
     bad, bad_in_a_row = 0, 0
@@ -66,8 +64,8 @@ def _train_epoch(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> 
     for step in steps:
         rate = train.learning_rate * schedule(state.step, total_steps, train.warmup_share)
         for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        parts = _accumulate(state, incoming, config, step)
+            group["lr"] = rate * group["multiplier"]
+        parts = _accumulate(state, incoming, loss, step)
         norm = float(clip_grad_norm_(state.model.parameters(), train.clip_norm))
         state.step += 1
         if math.isfinite(norm) and math.isfinite(parts["total"]):
@@ -86,34 +84,18 @@ def _train_epoch(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> 
     return {name: value / (len(steps) - bad) for name, value in totals.items()}, bad
 
 
-def _accumulate(
-    state: TrainState, incoming: Iterator[DayBlock], config: TrialConfig, step: list[range]
-) -> dict[str, float]:
+def _accumulate(state: TrainState, incoming: Iterator[DayBlock], loss: Loss, step: list[range]) -> dict[str, float]:
     """Gradients of the step's mean loss over days, block by block as they come; equal to those of one large batch."""
     num_days = sum(len(days) for days in step)
     totals: dict[str, float] = {}
     for _ in step:
         block = next(incoming)
-        parts = _losses(state, block, config)
+        parts = loss(state.model(*block.inputs), block.target_BNK, block.label_mask_BNK)
         share = len(block.days) / num_days
         (parts["total"] * share).backward()
         for name, value in parts.items():
             totals[name] = totals.get(name, 0.0) + float(value.detach()) * share
     return totals
-
-
-def _losses(state: TrainState, block: DayBlock, config: TrialConfig) -> LossParts:
-    """total = weighted mean over horizons of the Huber loss + auxiliary_weight * auxiliary."""
-    out = state.model(block.x_TNF, block.observed_TN, block.edge_index_2E, block.edge_attr_E4)
-    train = config.train
-    by_horizon = huber_by_horizon(out.score_BNK, block.target_BNK, block.label_mask_BNK, train.huber_delta)
-    huber = weighted(by_horizon, train.horizon_weights)
-    parts = {
-        "total": huber + train.auxiliary_weight * out.auxiliary,
-        "huber": huber,
-        "auxiliary": out.auxiliary,
-    }
-    return parts | {f"huber/{h}": by_horizon[k] for k, h in enumerate(config.data.horizons)}
 
 
 def schedule(step: int, total_steps: int, warmup_share: float) -> float:

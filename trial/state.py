@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from data.graph import EDGE_ATTRIBUTES
 from data.loader import FoldBlocks
 from data.scaler import RobustScaler
 from model.atft import ATFT
+from model.groups import parameter_groups
 from model.protocols import Sizes
 from search_spaces.config import TrialConfig
 from trial.evaluate import EpochResult, Scores
@@ -43,25 +43,19 @@ class TrainState:
 def new_state(config: TrialConfig, blocks: FoldBlocks) -> TrainState:
     """A fresh state of `config` for the blocks it will see; seeds torch's generator for dropout and augmentation."""
     torch.manual_seed(config.seed)
-    edge_attributes = 0 if config.data.graph.kind == "none" else len(EDGE_ATTRIBUTES)
     sizes = Sizes(
         features=len(blocks.store.meta.features),
         hidden=config.model.hidden,
         window=config.data.window,
-        edge_attributes=edge_attributes,
+        edge_attributes=len(EDGE_ATTRIBUTES),
         horizons=len(config.data.horizons),
+        sectors=blocks.store.num_sectors,
     )
     model = ATFT(config.model, sizes, config.seed).to(blocks.device)
-    optimizer = torch.optim.AdamW(_groups(model, config.train.weight_decay), lr=config.train.learning_rate)
+    groups = parameter_groups(model, config.train.weight_decay, config.train.groups)
+    optimizer = torch.optim.AdamW(groups, lr=config.train.learning_rate)
     average = {name: value.detach().clone() for name, value in model.state_dict().items()}
     return TrainState(model, average, optimizer, blocks.scaler)
-
-
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices decay; biases, norms and other vectors do not."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
 def save_state(state: TrainState, path: Path) -> None:

@@ -57,3 +57,6 @@ class FreqDropout(nn.Module):
         removed = torch.zeros_like(x_BNLH)
         removed[chosen] = band.transpose(-1, -2)
         return x_BNLH - removed
+
+    def extra_repr(self) -> str:
+        return f"probability={self.probability}, width={self.width}"

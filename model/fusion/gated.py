@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from model.protocols import BlockConfig, Sizes
+from model.protocols import BlockConfig, Penalties, Sizes
 
 
 class GatedFusionConfig(BlockConfig):
@@ -27,6 +27,12 @@ class GatedFusion(nn.Module):
         super().__init__()
         self.gate = nn.Linear(2 * hidden, hidden)
 
+    def share(self, own_BNH: Tensor, graph_BNH: Tensor) -> Tensor:
+        """How much of the neighbours' view is let in, 0 to 1: [B, N, H]."""
+        return torch.sigmoid(self.gate(torch.cat([own_BNH, graph_BNH], dim=-1)))
+
     def forward(self, own_BNH: Tensor, graph_BNH: Tensor) -> Tensor:
-        gate = torch.sigmoid(self.gate(torch.cat([own_BNH, graph_BNH], dim=-1)))
-        return own_BNH + gate * graph_BNH
+        return own_BNH + self.share(own_BNH, graph_BNH) * graph_BNH
+
+    def penalties(self) -> Penalties:
+        return {}

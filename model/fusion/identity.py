@@ -1,4 +1,4 @@
-"""The graph block's output is the representation: right where that block is the identity."""
+"""Own plus neighbours, nothing learned: right where there is no graph block, whose message then is zero."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from model.protocols import BlockConfig, Sizes
+from model.protocols import BlockConfig, Penalties, Sizes
 
 
 class IdentityFusionConfig(BlockConfig):
@@ -17,5 +17,13 @@ class IdentityFusionConfig(BlockConfig):
 
 
 class IdentityFusion(nn.Module):
+    """([B, N, H], [B, N, H]) -> [B, N, H]."""
+
     def forward(self, own_BNH: Tensor, graph_BNH: Tensor) -> Tensor:
-        return graph_BNH
+        return own_BNH + graph_BNH
+
+    def penalties(self) -> Penalties:
+        return {}
+
+    def share(self, own_BNH: Tensor, graph_BNH: Tensor) -> None:
+        return None

@@ -1,12 +1,13 @@
-"""No neighbours: the representation passes and the edges are not looked at."""
+"""No neighbours: the message is zero and the edges are not looked at."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
-from model.protocols import BlockConfig, Sizes
+from model.protocols import BlockConfig, Penalties, Sizes
 
 
 class NoGraphBlockConfig(BlockConfig):
@@ -17,5 +18,9 @@ class NoGraphBlockConfig(BlockConfig):
 
 
 class IdentityGraph(nn.Module):
-    def forward(self, h_MH: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        return h_MH
+    """([B, N, H], ..) -> ([B, N, H] of zeros, no penalties)."""
+
+    def forward(
+        self, h_BNH: Tensor, eligible_BN: Tensor, edge_index: Tensor, edge_attr: Tensor
+    ) -> tuple[Tensor, Penalties]:
+        return torch.zeros_like(h_BNH), {}

@@ -1,40 +1,32 @@
-"""Multi-horizon point head: one hidden layer shared by the horizons, one output each.
-
-With `small_init` the last layer starts at a truncated normal of deviation 0.01 and zero bias, so that the first
-predictions are near zero, as the targets are.
-"""
+"""Multi-horizon point head: one hidden layer shared by the horizons, one output each."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
 from torch import Tensor, nn
 
-from model.protocols import BlockConfig, Sizes
+from model.head.body import POINT, Body, HeadConfig, output_layer
+from model.protocols import Sizes
 
-SMALL_DEVIATION = 0.01
 
-
-class PointHeadConfig(BlockConfig):
+class PointHeadConfig(HeadConfig):
     kind: Literal["point"] = "point"
-    dropout: float = Field(0.3, ge=0, lt=1)
-    small_init: bool = Field(True, description="start the output layer near zero")
+    levels: ClassVar[tuple[float, ...]] = POINT
 
     def build(self, sizes: Sizes) -> nn.Module:
-        return PointHead(sizes.hidden, sizes.horizons, self.dropout, self.small_init)
+        return PointHead(sizes.hidden, sizes.horizons, self)
 
 
 class PointHead(nn.Module):
-    """[B, N, H] -> [B, N, K]."""
+    """[B, N, H] -> [B, N, K, 1]."""
 
-    def __init__(self, hidden: int, horizons: int, dropout: float, small_init: bool) -> None:
+    levels = POINT
+
+    def __init__(self, hidden: int, horizons: int, config: HeadConfig) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.Dropout(dropout))
-        self.out = nn.Linear(hidden, horizons)
-        if small_init:
-            nn.init.trunc_normal_(self.out.weight, std=SMALL_DEVIATION)
-            nn.init.zeros_(self.out.bias)
+        self.body = Body(hidden, config)
+        self.out = output_layer(hidden, horizons, config)
 
     def forward(self, h_BNH: Tensor) -> Tensor:
-        return self.out(self.body(h_BNH))
+        return self.out(self.body(h_BNH)).unsqueeze(-1)

@@ -17,10 +17,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from model.norm.auxiliary import relative_squared_error
-from model.protocols import BlockConfig, Sizes
+from model.protocols import NormBlockConfig, Sizes
+
+TINY = 1e-12
 
 
-class FANConfig(BlockConfig):
+class FANConfig(NormBlockConfig):
     kind: Literal["fan"] = "fan"
     top_k: int = Field(3, ge=1, description="frequencies removed per window and channel")
     predictor: int = Field(16, ge=1, description="width of the predictor of the removed signal")
@@ -67,10 +69,13 @@ class FAN(nn.Module):
     def main_signal(self, x_BNHL: Tensor) -> Tensor:
         """The window rebuilt from its `top_k` strongest frequencies, DC among the candidates."""
         coefficients = x_BNHL @ self.basis
-        power = coefficients.detach().square().unflatten(-1, (2, -1)).sum(-2) * self.amplitude
-        strongest = power.topk(self.top_k, dim=-1).indices
-        keep = torch.zeros_like(power).scatter_(-1, strongest, 1.0)
+        keep = self.strongest(coefficients)
         return (coefficients * torch.cat([keep, keep], dim=-1)) @ self.basis.T
+
+    def strongest(self, coefficients_BNHF: Tensor) -> Tensor:
+        """1 for the `top_k` frequencies of largest amplitude, 0 for the others: [B, N, H, R]."""
+        power = coefficients_BNHF.detach().square().unflatten(-1, (2, -1)).sum(-2) * self.amplitude
+        return torch.zeros_like(power).scatter_(-1, power.topk(self.top_k, dim=-1).indices, 1.0)
 
     def normalize(self, x_BNLH: Tensor) -> tuple[Tensor, Tensor]:
         x = x_BNLH.transpose(-1, -2)
@@ -83,3 +88,11 @@ class FAN(nn.Module):
 
     def auxiliary_loss(self, stats: Tensor, next_BNH: Tensor, mask_BN: Tensor) -> Tensor:
         return relative_squared_error(stats, next_BNH, mask_BN)
+
+    def removed(self, x_BNLH: Tensor) -> dict[str, Tensor]:
+        """`frequency` [B, N, R]: share of channels that lose it, R = 0 .. L // 2 cycles per window; `energy` [B, N, H]:
+        share of the window's sum of squares that goes.
+        """
+        x = x_BNLH.transpose(-1, -2)
+        taken = self.main_signal(x).square().sum(-1) / x.square().sum(-1).clamp(min=TINY)
+        return {"frequency": self.strongest(x @ self.basis).mean(dim=2), "energy": taken}

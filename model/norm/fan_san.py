@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from model.norm.fan import FAN, FANConfig
 from model.norm.san import SAN, SANConfig, SliceStatistics
-from model.protocols import BlockConfig, Sizes
+from model.protocols import NormBlockConfig, Sizes
 
 
-class FANSANConfig(BlockConfig):
+class FANSANConfig(NormBlockConfig):
     kind: Literal["fan_san"] = "fan_san"
     fan: FANConfig = FANConfig()
     san: SANConfig = SANConfig()
@@ -47,3 +47,7 @@ class FANSAN(nn.Module):
         return self.fan.auxiliary_loss(stats.main, next_BNH, mask_BN) + self.san.auxiliary_loss(
             stats.slices, residual, mask_BN
         )
+
+    def removed(self, x_BNLH: Tensor) -> dict[str, Tensor]:
+        """Of FAN by its names, and of SAN from what FAN leaves."""
+        return self.fan.removed(x_BNLH) | self.san.removed(self.fan.normalize(x_BNLH)[0])

@@ -6,10 +6,11 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from model.protocols import BlockConfig, Sizes
+from model.protocols import NormBlockConfig, Sizes
 
 
-class IdentityNormConfig(BlockConfig):
+class IdentityNormConfig(NormBlockConfig):
+    predicts = False
     kind: Literal["identity"] = "identity"
 
     def build(self, sizes: Sizes) -> nn.Module:
@@ -25,3 +26,6 @@ class IdentityNorm(nn.Module):
 
     def auxiliary_loss(self, stats: None, next_BNH: Tensor, mask_BN: Tensor) -> Tensor:
         return next_BNH.new_zeros(())
+
+    def removed(self, x_BNLH: Tensor) -> dict[str, Tensor]:
+        return {}

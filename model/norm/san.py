@@ -17,14 +17,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from model.norm.auxiliary import relative_squared_error
-from model.protocols import BlockConfig, Sizes
+from model.protocols import NormBlockConfig, Sizes
 
 EPSILON = 1e-2  # floor of a slice's deviation: projections are of order one, a slice of missing days is constant
 
 
-class SANConfig(BlockConfig):
+class SANConfig(NormBlockConfig):
     kind: Literal["san"] = "san"
-    slice_length: int = Field(5, ge=2, description="days per slice; must divide the window")
+    slice_length: int = Field(5, ge=2, description="days per slice; must divide the window into two slices or more")
 
     def build(self, sizes: Sizes) -> nn.Module:
         return SAN(sizes.window, sizes.hidden, self.slice_length)
@@ -42,20 +42,26 @@ class SAN(nn.Module):
 
     def __init__(self, window: int, hidden: int, slice_length: int) -> None:
         super().__init__()
-        if window % slice_length:
-            raise ValueError(f"SAN's slice_length must divide the window {window}, got {slice_length}")
+        if window % slice_length or window == slice_length:
+            raise ValueError(
+                f"SAN's slice_length must divide the window {window} into two slices or more, got {slice_length}"
+            )
         self.num_slices = window // slice_length
         self.next_mean = nn.Linear(self.num_slices, 1)
         self.next_deviation = nn.Linear(self.num_slices, 1)
         self.restoring = nn.Linear(2 * hidden, hidden, bias=False)
 
     def normalize(self, x_BNLH: Tensor) -> tuple[Tensor, SliceStatistics]:
+        centred, mean, deviation = self._of_slices(x_BNLH)
+        y = (centred / deviation).flatten(2, 3)
+        return y, self._predict(mean.squeeze(3).transpose(-1, -2), deviation.squeeze(3).transpose(-1, -2))
+
+    def _of_slices(self, x_BNLH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Centred slices [B, N, P, L / P, H], their means and deviations [B, N, P, 1, H]."""
         slices = x_BNLH.unflatten(2, (self.num_slices, -1))
         mean = slices.mean(dim=3, keepdim=True)
         centred = slices - mean
-        deviation = (centred.square().mean(dim=3, keepdim=True) + EPSILON**2).sqrt()
-        y = (centred / deviation).flatten(2, 3)
-        return y, self._predict(mean.squeeze(3).transpose(-1, -2), deviation.squeeze(3).transpose(-1, -2))
+        return centred, mean, (centred.square().mean(dim=3, keepdim=True) + EPSILON**2).sqrt()
 
     def _predict(self, mean_BNHP: Tensor, deviation_BNHP: Tensor) -> SliceStatistics:
         mean, log_deviation = mean_BNHP, deviation_BNHP.log()
@@ -73,3 +79,8 @@ class SAN(nn.Module):
         return relative_squared_error(stats.mean, next_BNH, mask_BN) + relative_squared_error(
             stats.deviation, distance, mask_BN
         )
+
+    def removed(self, x_BNLH: Tensor) -> dict[str, Tensor]:
+        """`mean` and `deviation` of every slice, each [B, N, P, H]."""
+        _, mean, deviation = self._of_slices(x_BNLH)
+        return {"mean": mean.squeeze(3), "deviation": deviation.squeeze(3)}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from model.protocols import BlockConfig, Sizes
 
@@ -13,4 +14,14 @@ class IdentitySelectionConfig(BlockConfig):
     kind: Literal["identity"] = "identity"
 
     def build(self, sizes: Sizes) -> nn.Module:
-        return nn.Identity()
+        return IdentitySelection()
+
+
+class IdentitySelection(nn.Module):
+    """[T, N, F] -> [T, N, F]."""
+
+    def weights(self, x_TNF: Tensor) -> Tensor:
+        return torch.ones_like(x_TNF)
+
+    def forward(self, x_TNF: Tensor) -> Tensor:
+        return x_TNF

@@ -33,10 +33,13 @@ class LightSelection(nn.Module):
         self.inner = nn.Linear(features, bottleneck)
         self.outer = nn.Linear(bottleneck, features)
 
+    def logits(self, x_TNF: Tensor) -> Tensor:
+        """What the softmax over features is taken of: [T, N, F]."""
+        return self.outer(functional.elu(self.inner(x_TNF)))
+
     def weights(self, x_TNF: Tensor) -> Tensor:
         """Selection weights per (day, stock), mean one over features: [T, N, F]."""
-        logits = self.outer(functional.elu(self.inner(x_TNF)))
-        return torch.softmax(logits, dim=-1) * logits.shape[-1]
+        return torch.softmax(self.logits(x_TNF), dim=-1) * x_TNF.shape[-1]
 
     def forward(self, x_TNF: Tensor) -> Tensor:
         return self.weights(x_TNF) * x_TNF

@@ -17,7 +17,7 @@ class LastDayConfig(BlockConfig):
 
 
 class LastDay(nn.Module):
-    """([B, N, L, H], [B, N, L]) -> [B, N, H]."""
+    """([B, N, L, H], [B, N, L], [B, N]) -> [B, N, H]."""
 
-    def forward(self, x_BNLH: Tensor, mask_BNL: Tensor) -> Tensor:
+    def forward(self, x_BNLH: Tensor, mask_BNL: Tensor, sector_BN: Tensor) -> Tensor:
         return x_BNLH[:, :, -1]

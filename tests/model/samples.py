@@ -18,7 +18,7 @@ from model.head.point import PointHeadConfig
 from model.protocols import BlockConfig, Sizes
 
 DAYS, STOCKS, NEIGHBOURS = 3, 6, 3
-SIZES = Sizes(features=7, hidden=8, window=10, edge_attributes=4, horizons=2)
+SIZES = Sizes(features=7, hidden=8, window=20, edge_attributes=4, horizons=2, sectors=3)
 SLOTS = tuple(name for name in ModelConfig.model_fields if name != "hidden")
 
 REFERENCE = ModelConfig(hidden=SIZES.hidden, head=PointHeadConfig(small_init=False))
@@ -33,7 +33,7 @@ def members(slot: str) -> tuple[type[BlockConfig], ...]:
 def variant(base: ModelConfig, **blocks: object) -> ModelConfig:
     """`base` with other blocks, validated anew; without a graph block there is nothing to fuse."""
     dumped = {name: getattr(base, name) for name in ModelConfig.model_fields} | blocks
-    if dumped["graph"].kind == "identity":
+    if dumped["graph"].kind == "identity" and "fusion" not in blocks:
         dumped["fusion"] = {"kind": "identity"}
     return ModelConfig.model_validate(dumped)
 
@@ -60,6 +60,8 @@ class Inputs(NamedTuple):
 
     x_TNF: Tensor
     observed_TN: Tensor
+    eligible_BN: Tensor
+    sector_BN: Tensor
     edge_index: Tensor
     edge_attr: Tensor
 
@@ -69,7 +71,13 @@ def inputs(days: int = DAYS, stocks: int = STOCKS, seed: int = 0) -> Inputs:
     rows = days + SIZES.window - 1
     observed = uniform(rows, stocks, seed=seed + 1) < 0.8
     x = normal(rows, stocks, SIZES.features, seed=seed + 2) * observed.unsqueeze(-1)
-    return Inputs(x, observed, *edges(days, stocks, seed + 3))
+    eligible, sector = observed[-days:].clone(), sectors(days, stocks)
+    return Inputs(x, observed, eligible, sector, *edges(days, stocks, seed + 3))
+
+
+def sectors(days: int = DAYS, stocks: int = STOCKS) -> Tensor:
+    """Every code there is, in turn: [B, N]."""
+    return (torch.arange(stocks) % SIZES.sectors).expand(days, -1)
 
 
 def edges(days: int = DAYS, stocks: int = STOCKS, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from model.config import ModelConfig
 from model.graph.gatv2 import GATv2Config
 from model.graph.identity import NoGraphBlockConfig
 from model.head.point import PointHeadConfig
-from model.losses import huber_by_horizon
+from model.losses.pointwise import huber_by_horizon
 from model.norm.fan import FANConfig
 from model.protocols import BlockConfig, Sizes
 from model.temporal.tft import TFTConfig
@@ -40,8 +40,15 @@ NO_GRAPH = variant(REFERENCE, graph=NoGraphBlockConfig())
 NETWORKS = list(every_network())
 
 each_network = pytest.mark.parametrize("config", [pytest.param(config, id=name) for name, config in NETWORKS])
+PREDICTS_NOTHING = ("identity", "revin")
 each_learning_norm = pytest.mark.parametrize(
-    "norm", [member() for member in members("norm") if member().kind != "identity"], ids=lambda norm: norm.kind
+    "norm",
+    [member() for member in members("norm") if member().kind not in PREDICTS_NOTHING],
+    ids=lambda norm: norm.kind,
+)
+HEARS_NOBODY = ("identity", "self")
+each_graph_block = pytest.mark.parametrize(
+    "member", [m for m in members("graph") if m().kind not in HEARS_NOBODY], ids=lambda m: m().kind
 )
 
 
@@ -54,14 +61,16 @@ def _permuted(given: Inputs, order: Tensor) -> Inputs:
     """The same block with stock order[n] in place n."""
     day, stock = given.edge_index // STOCKS, given.edge_index % STOCKS
     relabelled = day * STOCKS + order.argsort()[stock]
-    return Inputs(given.x_TNF[:, order], given.observed_TN[:, order], relabelled, given.edge_attr)
+    by_stock = (each[:, order] for each in (given.x_TNF, given.observed_TN, given.eligible_BN, given.sector_BN))
+    return Inputs(*by_stock, relabelled, given.edge_attr)
 
 
 def _one_day(given: Inputs, day: int) -> Inputs:
     """The window of one day of a block, with its edges."""
     rows, here = slice(day, day + L), given.edge_index[0] // STOCKS == day
     index = given.edge_index[:, here] - day * STOCKS
-    return Inputs(given.x_TNF[rows], given.observed_TN[rows], index, given.edge_attr[here])
+    own = given.eligible_BN[day : day + 1], given.sector_BN[day : day + 1]
+    return Inputs(given.x_TNF[rows], given.observed_TN[rows], *own, index, given.edge_attr[here])
 
 
 # ---- what a prediction is --------------------------------------------------------------------------------------------
@@ -133,7 +142,7 @@ def test_the_last_row_of_a_days_window_is_the_day_itself() -> None:
 
 def test_without_a_graph_block_the_presence_of_other_stocks_changes_nothing() -> None:
     given, few = inputs(), [1, 4]
-    alone = given._replace(x_TNF=given.x_TNF[:, few], observed_TN=given.observed_TN[:, few])
+    alone = Inputs(*(each[:, few] for each in given[:4]), given.edge_index, given.edge_attr)
     torch.testing.assert_close(_score(NO_GRAPH, alone), _score(NO_GRAPH, given)[:, few], atol=1e-5, rtol=1e-4)
 
 
@@ -159,14 +168,14 @@ def test_without_a_graph_block_permuted_edges_change_nothing() -> None:
     assert torch.equal(before.auxiliary, after.auxiliary)
 
 
-@pytest.mark.parametrize("member", [m for m in members("graph") if m().kind != "identity"], ids=lambda m: m().kind)
+@each_graph_block
 def test_with_a_graph_block_permuted_edges_change_every_score(member: type[BlockConfig]) -> None:
     config, given = variant(REFERENCE, graph=member()), inputs()
     moved = (_score(config, given) - _score(config, _with_permuted_edges(given))).abs()
     assert (moved.amax(dim=-1) > 1e-5).all()
 
 
-@pytest.mark.parametrize("member", [m for m in members("graph") if m().kind != "identity"], ids=lambda m: m().kind)
+@each_graph_block
 def test_an_edge_speaks_to_its_target_on_its_day_alone(member: type[BlockConfig]) -> None:
     config, given = variant(REFERENCE, graph=member()), inputs()
     edge = 30
@@ -225,7 +234,7 @@ def test_a_window_is_the_day_and_the_days_before_it_with_their_mask(monkeypatch:
     net(*given)
     arguments = dict(calls)
     projected_TNH = net.projection(net.selection(given.x_TNF))
-    (x_BNLH,), (_, mask_BNL) = arguments["normalize"], arguments["temporal"]
+    (x_BNLH,), (_, mask_BNL, _) = arguments["normalize"], arguments["temporal"]
     for day in range(DAYS):
         rows = slice(day, day + L)
         torch.testing.assert_close(x_BNLH[day], projected_TNH[rows].transpose(0, 1))
@@ -238,8 +247,8 @@ def test_the_fusion_gets_the_own_view_first_and_the_neighbours_second(monkeypatc
     net(*inputs())
     arguments = dict(calls)
     own_BNH, graph_BNH = arguments["fusion"]
-    assert torch.equal(own_BNH.flatten(0, 1), arguments["graph"][0])
-    assert torch.equal(graph_BNH.flatten(0, 1), net.graph(*arguments["graph"]))
+    assert torch.equal(own_BNH, arguments["graph"][0])
+    assert torch.equal(graph_BNH, net.graph(*arguments["graph"])[0])
 
 
 # ---- the scale regime ------------------------------------------------------------------------------------------------
@@ -255,7 +264,9 @@ def test_the_scale_of_a_stocks_features_is_the_scale_of_its_window_at_the_norm(
     net = network(variant(NO_GRAPH, selection=member()))
     normalize = net.norm.normalize
     monkeypatch.setattr(net.norm, "normalize", lambda w: windows.append(w) or normalize(w))
-    net(x, torch.ones(x.shape[:2], dtype=torch.bool), *inputs()[2:])
+    observed = torch.ones(x.shape[:2], dtype=torch.bool)
+    sector = torch.zeros(DAYS, x.shape[1], dtype=torch.long)
+    net(x, observed, observed[:DAYS], sector, *inputs()[4:])
     deviation = windows[0].std(dim=2).log().mean(dim=(0, 2))
     regime = scales.log() - scales.log().mean()
     slope = (regime * deviation).sum() / regime.square().sum()
@@ -334,10 +345,11 @@ def test_the_settings_of_the_blocks_arrive() -> None:
     )
     net = network(config)
     assert net.norm.top_k == 2
-    assert (net.temporal.heads, net.temporal.after_lstm.dropout.p) == (1, 0.05)
-    assert (net.graph.conv.heads, net.graph.conv.temperature) == (2, 0.5)
-    assert (net.graph.conv.dropout, net.graph.edge_dropout) == (0.15, 0.25)
-    assert net.head.body[2].p == 0.45
+    assert (net.temporal.attention.heads, net.temporal.after_lstm.dropout.p) == (1, 0.05)
+    operator = net.graph.operators[0]
+    assert (operator.heads, operator.temperature) == (2, 0.5)
+    assert (operator.dropout, net.graph.edge_dropout) == (0.15, 0.25)
+    assert net.head.body.dense[2].p == 0.45
 
 
 # ---- the auxiliary loss ----------------------------------------------------------------------------------------------
@@ -417,6 +429,7 @@ def _reference(store: MarketStore, config: DataConfig) -> tuple[ModelConfig, ATF
         window=config.window,
         edge_attributes=len(EDGE_ATTRIBUTES),
         horizons=len(config.horizons),
+        sectors=store.num_sectors,
     )
     return reference, ATFT(reference, sizes, seed=0)
 
@@ -427,7 +440,7 @@ def test_every_parameter_of_the_reference_learns_from_the_labels_of_a_real_block
     net = _reference(small_store, small_config)[1].train()
     start = blocks.fold.train.start
     block = blocks.block(range(start, start + 4))
-    score = net(block.x_TNF, block.observed_TN, block.edge_index_2E, block.edge_attr_E4).score_BNK
+    score = net(*block.inputs).score_BNK
     huber_by_horizon(score, block.target_BNK, block.label_mask_BNK, delta=1.0).sum().backward()
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
@@ -444,7 +457,7 @@ def test_the_reference_fits_one_real_block(
     optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
     losses = []
     for _ in range(60):
-        score = net(block.x_TNF, block.observed_TN, block.edge_index_2E, block.edge_attr_E4).score_BNK
+        score = net(*block.inputs).score_BNK
         loss = huber_by_horizon(score, block.target_BNK, block.label_mask_BNK, delta=1.0).mean()
         optimiser.zero_grad()
         loss.backward()
@@ -458,7 +471,7 @@ def test_every_scored_day_of_a_real_fold_gets_scores_that_rank(
 ) -> None:
     net = _reference(small_store, small_config)[1].eval()
     with torch.no_grad():
-        scores = [net(b.x_TNF, b.observed_TN, b.edge_index_2E, b.edge_attr_E4).score_BNK for b in blocks.scored()]
+        scores = [net(*b.inputs).score_BNK for b in blocks.scored()]
     score_BNK = torch.cat(scores)
     assert len(score_BNK) == len(blocks.fold.score)
     assert score_BNK.isfinite().all()

@@ -48,7 +48,7 @@ def test_a_block_without_heads_puts_no_rule_on_hidden() -> None:
 def test_without_a_graph_block_there_is_nothing_to_fuse() -> None:
     with pytest.raises(ValidationError) as refused:
         ModelConfig(graph=NoGraphBlockConfig())
-    for said in ("fusion must be 'identity' where graph is 'identity'", "'gated'"):
+    for said in ("fusion must be 'identity' or 'concat' where graph is 'identity'", "'gated'"):
         assert said in str(refused.value)
 
 
@@ -59,7 +59,7 @@ def test_a_network_has_at_least_four_channels(hidden: int) -> None:
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValidationError, match=r"gat_v9(.|\n)*'gatv2', 'identity'"):
+    with pytest.raises(ValidationError, match=r"gat_v9(.|\n)*'gatv2', 'gat', 'sage', .*'identity'"):
         ModelConfig.model_validate({"graph": {"kind": "gat_v9"}})
 
 

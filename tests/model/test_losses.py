@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.losses import huber_by_horizon, weighted
+from model.losses.daily import weighted
+from model.losses.pointwise import huber_by_horizon
 from tests.model.samples import normal, uniform
 
 D, N, K = 4, 9, 3

@@ -42,7 +42,7 @@ def test_switches_turn_their_blocks(draws: list[Draw]) -> None:
 def test_drawn_values_arrive(draws: list[Draw]) -> None:
     for params, config in ((drawn.params, drawn.config) for drawn in draws):
         assert config.model.hidden == params["hidden"]
-        assert config.train.huber_delta == params["huber_delta"]
+        assert config.train.loss.delta == params["huber_delta"]
         assert config.train.learning_rate == params["learning_rate"]
         if params["gat"]:
             assert (config.model.graph.heads, config.model.graph.temperature) == (

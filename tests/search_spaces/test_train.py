@@ -15,7 +15,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"days_per_step": 4, "block_days": 4},
     {"horizon_weights": (0.0, 1.0)},
     {"horizon_weights": (1,)},
-    {"warmup_share": 0.0, "ema_decay": 0.0, "weight_decay": 0.0, "auxiliary_weight": 0.0},
+    {"warmup_share": 0.0, "ema_decay": 0.0, "weight_decay": 0.0},
 ]
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -33,8 +33,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"learning_rate": float("inf")}, "learning_rate"),
     ({"weight_decay": -0.1}, "weight_decay"),
     ({"warmup_share": 1.0}, "warmup_share"),
-    ({"huber_delta": 0.0}, "huber_delta"),
-    ({"auxiliary_weight": -1.0}, "auxiliary_weight"),
+    ({"loss": {"kind": "huber", "delta": 0.0}}, "delta"),
+    ({"loss": {"kind": "mse", "delta": 1.0}}, "delta"),
+    ({"loss": {"kind": "huber", "auxiliary_weight": -1.0}}, "auxiliary_weight"),
+    ({"loss": {"kind": "huber", "rank": {"weight": 0.0}}}, "rank.weight"),
+    ({"groups": {"gate": {"learning_rate": 0.5}}}, "groups"),
+    ({"groups": {"graph": {"learning_rate": -0.5}}}, "learning_rate"),
     ({"clip_norm": 0.0}, "clip_norm"),
     ({"ema_decay": 1.0}, "ema_decay"),
     ({"max_bad_steps": 0}, "max_bad_steps"),

@@ -11,7 +11,7 @@ from tests.model.samples import SIZES, normal
 
 def test_the_first_channels_are_the_scores() -> None:
     h = normal(2, 3, SIZES.hidden)
-    assert torch.equal(IdentityHeadConfig().build(SIZES)(h), h[..., : SIZES.horizons])
+    assert torch.equal(IdentityHeadConfig().build(SIZES)(h).squeeze(-1), h[..., : SIZES.horizons])
 
 
 def test_there_must_be_a_channel_per_horizon() -> None:

@@ -11,12 +11,15 @@ from torch import Tensor
 from model.temporal.tft import TFTConfig, TFTEncoder
 from tests.model.samples import SIZES, normal, uniform
 
-B, N, L, H = 2, 5, 10, 8
+B, N, L, H = 2, 5, SIZES.window, SIZES.hidden
 
 
 def _encoder(heads: int = 2) -> TFTEncoder:
     torch.manual_seed(0)
-    return TFTEncoder(H, heads, dropout=0.3).eval()
+    return TFTEncoder(SIZES, heads, dropout=0.3).eval()
+
+
+SECTOR = torch.arange(N).expand(B, -1) % SIZES.sectors
 
 
 def _mask() -> Tensor:
@@ -25,13 +28,23 @@ def _mask() -> Tensor:
     return mask
 
 
-def _unfolded(encoder: TFTEncoder, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Attention of one window [L, H] with a key and a value per day: the attended vector and the weights [heads, L]."""
-    states = encoder.lstm(x.unsqueeze(0))[0].squeeze(0)
-    query = encoder.query(encoder.after_lstm(x[-1], states[-1])).view(encoder.heads, -1)
+def _read(encoder: TFTEncoder, x: Tensor, sector: int) -> tuple[Tensor, Tensor]:
+    """The states of one window [L, H] and its enriched last one [H], as the equations have them."""
+    context = encoder.sector.weight[sector]
+    hidden, cell = (encoder.start.weight @ context + encoder.start.bias).split(H)
+    states = encoder.lstm(x, (hidden.tanh().unsqueeze(0), cell.unsqueeze(0)))[0]
+    last, rich = encoder.after_lstm(x[-1], states[-1]), encoder.enrichment
+    inner = rich.own.weight @ last + rich.own.bias + rich.context.weight @ context
+    elu = torch.where(inner > 0, inner, inner.exp() - 1)
+    return states, rich.gate(last, rich.mixed.weight @ elu + rich.mixed.bias)
+
+
+def _unfolded(encoder: TFTEncoder, states: Tensor, last: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention of one window with a key and a value per day: the attended vector and the weights [heads, L]."""
+    query = encoder.attention.query(last).view(encoder.attention.heads, -1)
     values, attended, weights = encoder.value(states), [], []
-    for head in range(encoder.heads):
-        keys = states @ encoder.key[head].T
+    for head in range(encoder.attention.heads):
+        keys = states @ encoder.attention.key[head].T
         logits = keys @ query[head] / math.sqrt(query.shape[-1])
         exponents = torch.where(mask, (logits - logits.max()).exp(), 0.0)
         weights.append(exponents / exponents.sum())
@@ -43,12 +56,11 @@ def _unfolded(encoder: TFTEncoder, x: Tensor, mask: Tensor) -> tuple[Tensor, Ten
 def test_the_folded_attention_is_the_attention_over_keys_and_values(heads: int) -> None:
     encoder, x, mask = _encoder(heads), 2 * normal(B, N, L, H), _mask()
     with torch.no_grad():
-        given = encoder(x, mask)
+        given = encoder(x, mask, SECTOR)
         for day, stock in torch.cartesian_prod(torch.arange(B), torch.arange(N)).tolist():
             if mask[day, stock].any():
-                window = x[day, stock]
-                last = encoder.after_lstm(window[-1], encoder.lstm(window.unsqueeze(0))[0][0, -1])
-                attended = encoder.out(_unfolded(encoder, window, mask[day, stock])[0])
+                states, last = _read(encoder, x[day, stock], int(SECTOR[day, stock]))
+                attended = encoder.out(_unfolded(encoder, states, last, mask[day, stock])[0])
                 torch.testing.assert_close(given[day, stock], encoder.after_attention(last, attended))
 
 
@@ -56,9 +68,9 @@ def test_the_weights_are_those_of_the_keys_and_masked_days_get_none() -> None:
     encoder, x, mask = _encoder(), 2 * normal(1, N, L, H), _mask()[0]
     mask[:, 3] = True
     with torch.no_grad():
-        states = encoder.lstm(x[0])[0]
-        weights = encoder.attention(encoder.after_lstm(x[0, :, -1], states[:, -1]), states, mask)
-        expected = torch.stack([_unfolded(encoder, x[0, stock], mask[stock])[1] for stock in range(N)])
+        states, last = encoder.read(x[0], encoder.sector(SECTOR[0]))
+        weights = encoder.attention(last, states, mask)
+        expected = torch.stack([_unfolded(encoder, states[n], last[n], mask[n])[1] for n in range(N)])
     torch.testing.assert_close(weights, expected)
     assert (weights[~mask.unsqueeze(1).expand_as(weights)] == 0).all()
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(N, 2))
@@ -74,7 +86,7 @@ def test_heads_look_at_different_days() -> None:
 def test_a_stock_that_was_never_observed_is_finite_with_a_finite_gradient() -> None:
     encoder, x, mask = _encoder(), normal(B, N, L, H).requires_grad_(), _mask()
     mask[1, 2] = False
-    out = encoder(x, mask)
+    out = encoder(x, mask, SECTOR)
     out.square().sum().backward()
     assert out.isfinite().all()
     assert x.grad is not None
@@ -86,7 +98,7 @@ def test_a_stock_that_was_never_observed_leaves_the_others_alone() -> None:
     encoder, x, mask = _encoder(), normal(B, N, L, H), _mask()
     hidden = mask.clone()
     hidden[1, 2] = False
-    changed = (encoder(x, mask) != encoder(x, hidden)).any(dim=-1)
+    changed = (encoder(x, mask, SECTOR) != encoder(x, hidden, SECTOR)).any(dim=-1)
     assert changed.nonzero().tolist() == [[1, 2]]
 
 
@@ -94,22 +106,30 @@ def test_the_order_of_days_matters() -> None:
     encoder, x, mask = _encoder(), normal(B, N, L, H), torch.ones(B, N, L, dtype=torch.bool)
     shuffled = x.clone()
     shuffled[:, :, :-1] = x[:, :, :-1].flip(2)
-    assert not torch.allclose(encoder(x, mask), encoder(shuffled, mask), atol=1e-3)
+    assert not torch.allclose(encoder(x, mask, SECTOR), encoder(shuffled, mask, SECTOR), atol=1e-3)
 
 
 def test_the_first_day_of_the_window_is_still_seen() -> None:
     encoder, x, mask = _encoder(), normal(B, N, L, H), torch.ones(B, N, L, dtype=torch.bool)
     other = x.clone()
     other[:, :, 0] += 3
-    assert ((encoder(x, mask) - encoder(other, mask)).abs().amax(dim=-1) > 1e-4).all()
+    assert ((encoder(x, mask, SECTOR) - encoder(other, mask, SECTOR)).abs().amax(dim=-1) > 1e-4).all()
 
 
 def test_dropout_works_in_training_alone() -> None:
     encoder, x, mask = _encoder(), normal(B, N, L, H), _mask()
-    assert not torch.equal(encoder.train()(x, mask), encoder(x, mask))
-    assert torch.equal(encoder.eval()(x, mask), encoder(x, mask))
+    assert not torch.equal(encoder.train()(x, mask, SECTOR), encoder(x, mask, SECTOR))
+    assert torch.equal(encoder.eval()(x, mask, SECTOR), encoder(x, mask, SECTOR))
 
 
 def test_heads_must_divide_the_hidden_size() -> None:
     with pytest.raises(ValueError, match=f"hidden size {SIZES.hidden}, got 3"):
         TFTConfig(heads=3).build(SIZES)
+
+
+def test_the_sector_matters_and_an_unknown_one_has_a_place() -> None:
+    encoder, x, mask = _encoder(), normal(B, N, L, H), _mask()
+    other = SECTOR.clone()
+    other[1, 2] = 0  # unknown
+    changed = (encoder(x, mask, SECTOR) != encoder(x, mask, other)).any(dim=-1)
+    assert changed.nonzero().tolist() == [[1, 2]]

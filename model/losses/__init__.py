@@ -1,0 +1,1 @@
+"""Losses over daily cross-sections: pure functions with masks, and the documented sum that a trial minimises."""
