@@ -109,8 +109,8 @@ class ATFT(nn.Module):
         """
         flow = self.encode(x_TNF, observed_TN, eligible_BN, sector_BN, edge_index, edge_attr)
         fused_BNH = self._run("fusion", self.fusion, flow.own_BNH, flow.graph_BNH)
-        level_BNKQ = self._run("head", self.head, fused_BNH)
-        auxiliary = self.norm.auxiliary_loss(flow.stats, *self._next_day(flow.p_TNH, observed_TN))
+        level_BNKQ = self._run("head", self.head, fused_BNH).float()  # losses are sums over days, in full precision
+        auxiliary = self.norm.auxiliary_loss(flow.stats, *self._next_day(flow.p_TNH.float(), observed_TN))
         penalties = flow.penalties | self.fusion.penalties() if self.training else {}
         return Prediction(level_BNKQ, level_BNKQ[..., self.median], auxiliary, penalties)
 

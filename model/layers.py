@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,16 @@ class LastQuery(nn.Module):
         if place_LH is not None:
             logits_MAL = logits_MAL + folded_MAH @ place_LH.T
         return masked_softmax(logits_MAL / math.sqrt(query_MAD.shape[-1]), mask_ML.unsqueeze(1))
+
+
+def recurrent(rnn: nn.RNNBase, x: Tensor, start: Any = None) -> Tensor:
+    """States of a recurrent layer, [M, L, H] -> [M, L, H].
+
+    In full precision on a CPU, whatever autocast says: most have no half-precision recurrence, and it fails.
+    """
+    with torch.autocast("cpu", enabled=False):
+        states: Tensor = rnn(x.float(), start)[0] if x.device.type == "cpu" else rnn(x, start)[0]
+    return states
 
 
 def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:

@@ -39,14 +39,14 @@ class MemoryLine(NamedTuple):
         return max(0, int((num_bytes - self.fixed) // self.per_day))
 
 
-def predict_memory(step: Step, device: torch.device, sizes: tuple[int, int] = (1, 3)) -> MemoryLine:
+def predict_memory(step: Step, device: torch.device, sizes: tuple[int, int] = (2, 6)) -> MemoryLine:
     """The line through the peaks of two probes.
 
     Args:
         step: forward and backward on that many days. It runs once unmeasured, so that gradients and buffers that are
             made once do not count as growth.
         device: where it computes.
-        sizes: days of the probes.
+        sizes: days of the probes; very small ones may have their peak in another place of the step.
 
     Raises:
         ValueError: sizes that do not ascend from 1.

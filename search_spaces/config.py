@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from data.config import DataConfig, NoGraphConfig
 from model.config import ModelConfig
+from model.losses.config import Loss
 from search_spaces.errors import SpaceError
 from search_spaces.train import TrainConfig
 
@@ -53,6 +54,10 @@ class TrialConfig(BaseModel):
         if not self.model.norm.predicts:
             del content["train"]["loss"]["auxiliary_weight"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    def build_loss(self) -> Loss:
+        """What the trial minimises."""
+        return self.train.loss.build(self.data.horizons, self.train.horizon_weights, self.model.head.levels)
 
     def replace(self, **changes: Any) -> TrialConfig:
         """A copy with dotted keys changed: `replace(**{"train.epochs": 4, "model.graph": GATv2Config()})`.

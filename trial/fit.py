@@ -56,7 +56,7 @@ def _train_epoch(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> 
     train = config.train
     steps = blocks.steps(state.epoch, config.seed, train.days_per_step, train.days_per_epoch)
     total_steps = len(steps) * train.epochs
-    loss = train.loss.build(config.data.horizons, train.horizon_weights, config.model.head.levels)
+    loss = config.build_loss()
     state.model.train()
     totals: dict[str, float] = {}
     bad, bad_in_a_row = 0, 0

@@ -55,7 +55,7 @@ class FreqDropout(nn.Module):
         doubled = torch.cat([mask, mask], dim=-1)[chosen].unsqueeze(1)
         band = ((x @ self.basis) * doubled) @ self.basis.T
         removed = torch.zeros_like(x_BNLH)
-        removed[chosen] = band.transpose(-1, -2)
+        removed[chosen] = band.transpose(-1, -2).to(x_BNLH.dtype)
         return x_BNLH - removed
 
     def extra_repr(self) -> str:

@@ -52,7 +52,7 @@ class AlphaFusion(nn.Module):
         return self.alpha.to(own_BNH.dtype).expand_as(own_BNH)
 
     def forward(self, own_BNH: Tensor, graph_BNH: Tensor) -> Tensor:
-        return torch.lerp(own_BNH, graph_BNH, self.alpha.to(own_BNH.dtype))
+        return own_BNH + self.alpha * (graph_BNH - own_BNH)
 
     def penalties(self) -> Penalties:
         return {"alpha_floor": self.alpha_penalty * torch.relu(self.alpha_min - self.alpha).square()}

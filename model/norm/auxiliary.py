@@ -10,7 +10,8 @@ def relative_squared_error(predicted_BNH: Tensor, actual_BNH: Tensor, mask_BN: T
 
     Dividing by the (constant) size of the target keeps the loss from growing with the projection's scale.
     """
-    weight = mask_BN.unsqueeze(-1).to(actual_BNH.dtype)
+    predicted_BNH, actual_BNH = predicted_BNH.float(), actual_BNH.float()  # squares leave half precision's range
+    weight = mask_BN.unsqueeze(-1).float()
     cells = weight.sum().clamp(min=1) * actual_BNH.shape[-1]
     error = ((predicted_BNH - actual_BNH).square() * weight).sum() / cells
     size = (actual_BNH.square() * weight).sum() / cells

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.layers import masked_softmax
+from model.layers import masked_softmax, recurrent
 from model.protocols import BlockConfig, Sizes
 
 KERNELS = (7, 5, 3)  # days, one per stage
@@ -47,7 +47,7 @@ class ConvRNN(nn.Module):
     def forward(self, x_BNLH: Tensor, mask_BNL: Tensor, sector_BN: Tensor) -> Tensor:
         mask_ML = mask_BNL.flatten(0, 1)
         pooled_MPH, mask_MP = self.pooled(x_BNLH.flatten(0, 1) * mask_ML.unsqueeze(-1), mask_ML)
-        states_MPH, _ = self.rnn(self.dropout(pooled_MPH))
+        states_MPH = recurrent(self.rnn, self.dropout(pooled_MPH))
         weights_MP = masked_softmax(self.score(states_MPH).squeeze(-1), mask_MP)
         return (weights_MP.unsqueeze(-1) * states_MPH).sum(dim=1).unflatten(0, x_BNLH.shape[:2])
 

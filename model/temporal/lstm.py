@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from model.layers import GatedResidual
+from model.layers import GatedResidual, recurrent
 from model.protocols import BlockConfig, Sizes
 
 
@@ -34,5 +34,5 @@ class LSTMEncoder(nn.Module):
 
     def forward(self, x_BNLH: Tensor, mask_BNL: Tensor, sector_BN: Tensor) -> Tensor:
         x_MLH = (x_BNLH * mask_BNL.unsqueeze(-1)).flatten(0, 1)  # an unobserved day is no input
-        states_MLH, _ = self.lstm(x_MLH)
+        states_MLH = recurrent(self.lstm, x_MLH)
         return self.after(x_MLH[:, -1], states_MLH[:, -1]).unflatten(0, x_BNLH.shape[:2])

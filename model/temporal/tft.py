@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.layers import GatedResidual, LastQuery
+from model.layers import GatedResidual, LastQuery, recurrent
 from model.protocols import BlockConfig, Sizes
 
 
@@ -59,7 +59,8 @@ class TFTEncoder(nn.Module):
     def read(self, x_MLH: Tensor, context_MH: Tensor) -> tuple[Tensor, Tensor]:
         """The LSTM's states [M, L, H], and the enriched last one [M, H]."""
         hidden_MH, cell_MH = self.start(context_MH).chunk(2, dim=-1)
-        states_MLH, _ = self.lstm(x_MLH, (hidden_MH.tanh().unsqueeze(0), cell_MH.contiguous().unsqueeze(0)))
+        start = hidden_MH.tanh().float().unsqueeze(0), cell_MH.float().contiguous().unsqueeze(0)
+        states_MLH = recurrent(self.lstm, x_MLH, start)
         last_MH = self.after_lstm(x_MLH[:, -1], states_MLH[:, -1])
         return states_MLH, self.enrichment(last_MH, context_MH)
 

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from model.atft import ATFT
-from model.config import ModelConfig
+from model.config import SLOTS, ModelConfig
 from model.head.point import PointHeadConfig
 from model.protocols import BlockConfig, Sizes
 
 DAYS, STOCKS, NEIGHBOURS = 3, 6, 3
 SIZES = Sizes(features=7, hidden=8, window=20, edge_attributes=4, horizons=2, sectors=3)
-SLOTS = tuple(name for name in ModelConfig.model_fields if name != "hidden")
 
 REFERENCE = ModelConfig(hidden=SIZES.hidden, head=PointHeadConfig(small_init=False))
 
@@ -32,8 +31,9 @@ def members(slot: str) -> tuple[type[BlockConfig], ...]:
 
 def variant(base: ModelConfig, **blocks: object) -> ModelConfig:
     """`base` with other blocks, validated anew; without a graph block there is nothing to fuse."""
-    dumped = {name: getattr(base, name) for name in ModelConfig.model_fields} | blocks
-    if dumped["graph"].kind == "identity" and "fusion" not in blocks:
+    dumped = {name: getattr(base, name).model_dump() for name in SLOTS} | {"hidden": base.hidden}
+    dumped |= {name: block if isinstance(block, dict) else block.model_dump() for name, block in blocks.items()}
+    if dumped["graph"]["kind"] == "identity" and "fusion" not in blocks:
         dumped["fusion"] = {"kind": "identity"}
     return ModelConfig.model_validate(dumped)
 
@@ -90,6 +90,8 @@ def edges(days: int = DAYS, stocks: int = STOCKS, seed: int = 0) -> tuple[Tensor
     return index, normal(index.shape[1], SIZES.edge_attributes, seed=seed + 1)
 
 
-def network(config: ModelConfig = REFERENCE, seed: int = 0, sizes: Sizes = SIZES) -> ATFT:
+def network(
+    config: ModelConfig = REFERENCE, seed: int = 0, sizes: Sizes = SIZES, checkpointed: tuple[str, ...] = ()
+) -> ATFT:
     """The network in evaluation."""
-    return ATFT(config, sizes, seed).eval()
+    return ATFT(config, sizes, seed, checkpointed).eval()

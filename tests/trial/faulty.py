@@ -20,7 +20,7 @@ class NaNHead(nn.Module):
         self.weight = nn.Parameter(torch.zeros(horizons))
 
     def forward(self, h_BNH: Tensor) -> Tensor:
-        return h_BNH.mean(-1, keepdim=True) * self.weight * float("nan")
+        return (h_BNH.mean(-1, keepdim=True) * self.weight * float("nan")).unsqueeze(-1)
 
 
 class CrashingHead(nn.Module):
