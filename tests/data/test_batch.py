@@ -197,6 +197,14 @@ def test_no_edge_joins_days_or_reaches_a_stock_outside_the_universe(block: DayBl
     assert LATE in stock[day == 0]
 
 
+def test_universe_and_sectors_are_those_of_the_blocks_own_days(block: DayBlock, gappy_store: MarketStore) -> None:
+    now = slice(DAYS.start, DAYS.stop)
+    np.testing.assert_array_equal(block.eligible_BN, gappy_store.eligible[now])
+    np.testing.assert_array_equal(block.sector_BN, gappy_store.sector[now])
+    assert not block.eligible_BN.all()
+    assert 0 <= block.sector_BN.min() < block.sector_BN.max() < gappy_store.num_sectors
+
+
 def test_without_a_graph_a_block_has_no_edges(gappy_store: MarketStore, small_config: DataConfig) -> None:
     block = block_of(gappy_store, small_config, None)
     assert (block.edge_index_2E.shape, block.edge_attr_E4.shape) == ((2, 0), (0, 4))
@@ -232,14 +240,15 @@ def test_no_row_after_the_blocks_last_day_changes_what_is_read(
 def test_types_are_those_that_the_model_takes_and_every_value_is_finite(block: DayBlock) -> None:
     tensors = {name: value for name, value in vars(block).items() if isinstance(value, torch.Tensor)}
     assert {name for name, value in tensors.items() if value.dtype == torch.float32} == FLOATS
-    assert {name for name, value in tensors.items() if value.dtype == torch.bool} == {"observed_TN", "label_mask_BNK"}
-    assert block.edge_index_2E.dtype == torch.int64
+    flags = {"observed_TN", "eligible_BN", "label_mask_BNK"}
+    assert {name for name, value in tensors.items() if value.dtype == torch.bool} == flags
+    assert {tensors[name].dtype for name in tensors.keys() - flags - FLOATS} == {torch.int64}
     assert all(torch.isfinite(tensors[name]).all() for name in FLOATS)
 
 
 def test_a_block_moves_whole(block: DayBlock) -> None:
     moved = block.to(torch.device("meta"))
     tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
-    assert len(tensors) == 7
+    assert len(tensors) == 9
     assert all(tensor.is_meta for tensor in tensors)
     assert moved.days == block.days

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 from torch import Tensor
@@ -432,6 +434,14 @@ def _reference(store: MarketStore, config: DataConfig) -> tuple[ModelConfig, ATF
         sectors=store.num_sectors,
     )
     return reference, ATFT(reference, sizes, seed=0)
+
+
+def test_what_a_block_offers_is_in_the_order_of_the_networks_arguments(blocks: FoldBlocks) -> None:
+    arguments = [name for name in inspect.signature(ATFT.forward).parameters if name != "self"]
+    own = ["x_TNF", "observed_TN", "eligible_BN", "sector_BN", "edge_index_2E", "edge_attr_E4"]
+    assert [name.removesuffix("_2E").removesuffix("_E4") for name in own] == arguments
+    block = blocks.block(range(blocks.fold.train.start, blocks.fold.train.start + 4))
+    assert all(given is getattr(block, name) for given, name in zip(block.inputs, own, strict=True))
 
 
 def test_every_parameter_of_the_reference_learns_from_the_labels_of_a_real_block(
