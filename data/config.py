@@ -153,6 +153,9 @@ class DataConfig(Frozen):
     delay: int = Field(1, ge=0, le=20, description="days between the features' close and the entry")
     window: int = Field(20, ge=2, description="days of history that one prediction reads (L)")
     clip: float = Field(8.0, gt=0, description="bound of scaled features, in robust standard units")
+    scaler: Literal["exact", "streaming"] = Field(
+        "exact", description="median and IQR by sorting, or by a quantile sketch that reads the days once"
+    )
     min_stocks: int = Field(10, ge=3, description="days with fewer usable stocks are left out")
     calendar: str = Field("panel", description="the panel's own dates, or an exchange's calendar such as XTKS, XNYS")
     columns: ColumnsConfig = ColumnsConfig()

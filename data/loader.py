@@ -109,10 +109,12 @@ def _enough_stocks(targets: np.ndarray, fold: Fold, config: DataConfig) -> dict[
 
 def fold_scaler(store: MarketStore, fold: Fold, config: DataConfig) -> RobustScaler:
     """The scaler of the fold's training days, fitted once per store and shared by all trials."""
-    key = digest([fold.train.start, fold.train.stop, config.clip])
+    streaming = config.scaler == "streaming"
+    key = digest([fold.train.start, fold.train.stop, config.clip, *(["streaming"] if streaming else [])])
 
     def fit(path: Path) -> None:
-        scaler = RobustScaler.fit(store.features[fold.train.start : fold.train.stop], config.clip)
+        raw = store.features[fold.train.start : fold.train.stop]
+        scaler = RobustScaler.stream(raw, config.clip) if streaming else RobustScaler.fit(raw, config.clip)
         path.write_text(json.dumps(scaler.to_dict()))
 
     return RobustScaler.from_dict(json.loads(made_once(store.folder / f"scaler-{key}.json", fit).read_text()))

@@ -69,6 +69,7 @@ SETTINGS = {
 
 OTHERS = {  # where doubling, halving and switching are no choice
     "data.calendar": "XNYS",
+    "data.scaler": "streaming",
     "data.columns.features": "own",
     "data.labels.source": "prices",
     "data.labels.price": "open",

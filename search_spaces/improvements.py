@@ -1,0 +1,92 @@
+"""The eight switches of the predecessor's `improvements` section, as settings of this one.
+
+All are off by default, and off means that the part is not there: the plain model, bit for bit. What changes a result
+becomes part of the configuration; what belongs to the machine becomes one of its settings (ATFT_*).
+
+| switch | on |
+|---|---|
+| output_head_small_init | head: truncated normal 0.01, no bias, LayerScale |
+| gat_temperature | divides the attention logits of the graph block |
+| freq_dropout_p | FreqDropout with that probability |
+| use_ema | averaged weights are evaluated, decay 0.999 with warm-up |
+| huber_loss | Huber 0.01 with short horizons first, in the place of the squared error of all alike |
+| online_normalization | the scaler reads the days once, by a quantile sketch |
+| enable_wandb | machine: ATFT_WANDB |
+| auto_recover_oom | machine: ATFT_RECOVER_OOM |
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from model.augment.freq_dropout import FreqDropoutConfig
+from model.augment.identity import IdentityAugmentConfig
+from model.losses.config import HuberLossConfig, MSELossConfig
+from search_spaces.config import TrialConfig
+from search_spaces.errors import SpaceError
+from search_spaces.train import weights_for
+
+LAYER_SCALE, EMA_DECAY, HUBER_DELTA = 0.1, 0.999, 0.01  # of the predecessor, where it was on
+
+
+class Improvements(BaseModel):
+    """The switches, under their old names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    output_head_small_init: bool = False
+    gat_temperature: float = Field(1.0, gt=0)
+    freq_dropout_p: float = Field(0.0, ge=0, le=1)
+    use_ema: bool = False
+    huber_loss: bool = False
+    online_normalization: bool = False
+    enable_wandb: bool = False
+    auto_recover_oom: bool = False
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Improvements:
+        """Of an old configuration file, or of its `improvements` section alone.
+
+        Raises:
+            SpaceError: no YAML, an unknown switch, or a value that breaks a rule.
+        """
+        try:
+            content = yaml.safe_load(text)
+            section = content.get("improvements", content) if isinstance(content, dict) else content
+            return cls.model_validate({} if section is None else section)
+        except (yaml.YAMLError, ValidationError) as error:
+            raise SpaceError(f"the improvements must be the eight known switches: {error}") from error
+
+    def configure(self, base: TrialConfig) -> TrialConfig:
+        """`base` with every switch where it stands here, on or off.
+
+        Raises:
+            SpaceError: a temperature for a graph block that has none.
+        """
+        changes: dict[str, Any] = {
+            "model.augment": FreqDropoutConfig(probability=self.freq_dropout_p)
+            if self.freq_dropout_p
+            else IdentityAugmentConfig(),
+            "train.ema_decay": EMA_DECAY if self.use_ema else 0.0,
+            "train.loss": HuberLossConfig(delta=HUBER_DELTA) if self.huber_loss else MSELossConfig(),
+            "train.horizon_weights": self._weights(len(base.data.horizons)),
+            "data.scaler": "streaming" if self.online_normalization else "exact",
+        }
+        if hasattr(base.model.head, "small_init"):
+            changes["model.head.small_init"] = self.output_head_small_init
+            changes["model.head.layer_scale"] = LAYER_SCALE if self.output_head_small_init else None
+        if hasattr(base.model.graph, "temperature") or self.gat_temperature != 1.0:
+            changes["model.graph.temperature"] = self.gat_temperature
+        return base.replace(**changes)
+
+    @property
+    def machine(self) -> dict[str, str]:
+        """Environment of the machine settings that are switched on."""
+        switches = {"ATFT_WANDB": self.enable_wandb, "ATFT_RECOVER_OOM": self.auto_recover_oom}
+        return {name: "1" for name, is_on in switches.items() if is_on}
+
+    def _weights(self, num_horizons: int) -> tuple[float, ...]:
+        return weights_for(num_horizons, ()) if self.huber_loss else (1.0,) * num_horizons
