@@ -63,25 +63,40 @@ class FAN(nn.Module):
         self.top_k = top_k
         self.register_buffer("basis", fourier_basis(window), persistent=False)
         self.register_buffer("amplitude", _amplitude(window), persistent=False)
-        self.predict = nn.Sequential(nn.Linear(2 * window, predictor), nn.ReLU(), nn.Linear(predictor, 1))
+        self.inner, self.outer = nn.Linear(2 * window, predictor), nn.Linear(predictor, 1)
         self.restoring = nn.Linear(hidden, hidden, bias=False)
 
-    def main_signal(self, x_BNHL: Tensor) -> Tensor:
-        """The window rebuilt from its `top_k` strongest frequencies, DC among the candidates."""
-        coefficients = x_BNHL @ self.basis
+    def main_signal(self, x_BLC: Tensor) -> Tensor:
+        """The windows rebuilt from their `top_k` strongest frequencies, DC among the candidates: [.., L, C]."""
+        coefficients = self.basis.T @ x_BLC
         keep = self.strongest(coefficients)
-        return (coefficients * torch.cat([keep, keep], dim=-1)) @ self.basis.T
+        return self.basis @ (coefficients * torch.cat([keep, keep], dim=-2))
 
-    def strongest(self, coefficients_BNHF: Tensor) -> Tensor:
-        """1 for the `top_k` frequencies of largest amplitude, 0 for the others: [B, N, H, R]."""
-        power = coefficients_BNHF.detach().square().unflatten(-1, (2, -1)).sum(-2) * self.amplitude
-        return torch.zeros_like(power).scatter_(-1, power.topk(self.top_k, dim=-1).indices, 1.0)
+    @torch.no_grad()
+    def strongest(self, coefficients: Tensor) -> Tensor:
+        """1 for the `top_k` frequencies of largest amplitude, 0 for the others: [.., 2R, C] -> [.., R, C].
+
+        The largest is taken out `top_k` - 1 times and what then is largest is the threshold: for few of few, three
+        times as fast as sorting. Equal amplitudes are kept together.
+        """
+        power = coefficients.float().square().unflatten(-2, (2, -1)).sum(-3) * self.amplitude.unsqueeze(-1)
+        rest = power
+        for _ in range(self.top_k - 1):
+            rest = rest.masked_fill(rest >= rest.amax(dim=-2, keepdim=True), -1.0)
+        return (power >= rest.amax(dim=-2, keepdim=True)).to(coefficients.dtype)
 
     def normalize(self, x_BNLH: Tensor) -> tuple[Tensor, Tensor]:
-        x = x_BNLH.transpose(-1, -2)
-        main = self.main_signal(x)
-        next_main = self.predict(torch.cat([main, x], dim=-1)).squeeze(-1)
-        return (x - main).transpose(-1, -2), next_main
+        x_BLC = x_BNLH.transpose(1, 2).flatten(2)  # C = N*H; of a block's windows a view, so that nothing is copied
+        main_BLC = self.main_signal(x_BLC)
+        cells = x_BNLH.shape[1], x_BNLH.shape[3]
+        left_BLNH = (x_BLC - main_BLC).unflatten(2, cells)
+        return left_BLNH.transpose(1, 2), self._next(main_BLC, x_BLC).unflatten(1, cells)
+
+    def _next(self, main_BLC: Tensor, x_BLC: Tensor) -> Tensor:
+        """What the network expects the removed signal to be tomorrow: [B, C]. Each channel of a stock by itself."""
+        of_main, of_window = self.inner.weight.chunk(2, dim=1)
+        inner_BPC = torch.relu(of_main @ main_BLC + of_window @ x_BLC + self.inner.bias.unsqueeze(-1))
+        return (self.outer.weight @ inner_BPC + self.outer.bias.unsqueeze(-1)).squeeze(-2)
 
     def restore(self, h_BNH: Tensor, stats: Tensor) -> Tensor:
         return h_BNH + self.restoring(stats)
@@ -93,6 +108,5 @@ class FAN(nn.Module):
         """`frequency` [B, N, R]: share of channels that lose it, R = 0 .. L // 2 cycles per window; `energy` [B, N, H]:
         share of the window's sum of squares that goes.
         """
-        x = x_BNLH.transpose(-1, -2)
-        taken = self.main_signal(x).square().sum(-1) / x.square().sum(-1).clamp(min=TINY)
-        return {"frequency": self.strongest(x @ self.basis).mean(dim=2), "energy": taken}
+        taken = self.main_signal(x_BNLH).square().sum(2) / x_BNLH.square().sum(2).clamp(min=TINY)
+        return {"frequency": self.strongest(self.basis.T @ x_BNLH).mean(dim=-1), "energy": taken}

@@ -56,14 +56,14 @@ def test_the_basis_holds_each_frequency_as_cosine_and_sine(window: int) -> None:
 @pytest.mark.parametrize("top_k", [1, 2])
 def test_the_main_signal_is_that_of_the_fft_between_dc_and_nyquist(window: int, top_k: int) -> None:
     x = _between_dc_and_nyquist(3, 50, 4, window)
-    main = _fan(window, top_k).main_signal(x)
+    main = _fan(window, top_k).main_signal(x.transpose(-1, -2)).transpose(-1, -2)
     torch.testing.assert_close(main, _main_by_fft(x, top_k), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("window", [10, 21])
 def test_dc_and_nyquist_compete_by_their_magnitude_in_the_fft_too(window: int) -> None:
     x = normal(3, 50, 4, window) + normal(3, 50, 4, 1, seed=1)
-    main = _fan(window, top_k=2).main_signal(x)
+    main = _fan(window, top_k=2).main_signal(x.transpose(-1, -2)).transpose(-1, -2)
     torch.testing.assert_close(main, _main_by_fft(x, top_k=2), atol=1e-4, rtol=0)
 
 
@@ -72,8 +72,7 @@ def test_what_is_removed_and_what_is_left_add_up_to_the_window(window: int) -> N
     x = normal(3, 5, window, 4)
     fan = _fan(window)
     y, _ = fan.normalize(x)
-    main = fan.main_signal(x.transpose(-1, -2)).transpose(-1, -2)
-    torch.testing.assert_close(y + main, x, atol=1e-5, rtol=0)
+    torch.testing.assert_close(y + fan.main_signal(x), x, atol=1e-5, rtol=0)
 
 
 def test_windows_of_few_strong_waves_leave_nothing() -> None:
@@ -93,10 +92,10 @@ def test_frequencies_are_chosen_per_window_and_channel() -> None:
 def test_the_prediction_is_the_network_of_what_is_removed_and_the_window() -> None:
     fan, x = _fan(), normal(2, 3, 20, 4)
     _, predicted = fan.normalize(x)
-    first, _, second = fan.predict
+    first, second = fan.inner, fan.outer
     for day, stock, channel in [(0, 0, 0), (1, 2, 3), (0, 1, 2)]:
         window = x[day, stock, :, channel]
-        read = torch.cat([fan.main_signal(window), window])
+        read = torch.cat([fan.main_signal(window.unsqueeze(-1)).squeeze(-1), window])
         expected = second(torch.relu(first.weight @ read + first.bias))
         torch.testing.assert_close(predicted[day, stock, channel], expected.squeeze())
 
@@ -114,6 +113,21 @@ def test_the_auxiliary_loss_is_the_relative_error_of_the_prediction() -> None:
     assert torch.equal(
         relative_squared_error(predicted, following, mask), fan.auxiliary_loss(predicted, following, mask)
     )
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 5, 10])
+def test_as_many_frequencies_are_chosen_as_were_asked_for(top_k: int) -> None:
+    fan, x = _fan(window=20, top_k=top_k), normal(40, 20, 6)
+    chosen = fan.strongest(fan.basis.T @ x)
+    assert (chosen.sum(dim=1) == top_k).all()
+    assert (fan.strongest((fan.basis.T @ x).bfloat16()).float().sum(dim=1) - top_k).abs().mean() < 0.02
+
+
+def test_a_window_that_stands_still_loses_everything() -> None:
+    y, _ = _fan().normalize(torch.full((1, 2, 20, 4), 3.0))
+    torch.testing.assert_close(y, torch.zeros_like(y), atol=1e-5, rtol=0)
+    y, _ = _fan().normalize(torch.zeros(1, 2, 20, 4))
+    assert not y.any()
 
 
 @pytest.mark.parametrize(("window", "top_k"), [(10, 6), (10, 9), (5, 3)])
