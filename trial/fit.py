@@ -17,18 +17,21 @@ from model.losses.config import Loss
 from search_spaces.config import TrialConfig
 from trial.endings import diverged
 from trial.evaluate import EpochResult, evaluate, predict
+from trial.memory import smaller
 from trial.state import TrainState
 
 
-def fit(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> Iterator[EpochResult]:
+def fit(state: TrainState, blocks: FoldBlocks, config: TrialConfig, recover_oom: bool = False) -> Iterator[EpochResult]:
     """Trains from `state` to the last epoch, mutating it; yields after each epoch is trained and scored.
+
+    With `recover_oom`, a step that does not fit in memory is taken again in smaller pieces.
 
     Raises:
         TrialEnded: the trial diverged, or its predictions rank nothing.
     """
     while state.epoch < config.train.epochs:
         started = time.perf_counter()
-        losses, bad_steps = _train_epoch(state, blocks, config)
+        losses, bad_steps = _train_epoch(state, blocks, config, recover_oom)
         with _averaged_weights(state):
             state.scores = predict(state.model, blocks)
         evaluation = evaluate(state.scores, blocks, config)
@@ -43,7 +46,7 @@ def fit(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> Iterator[
             daily_rank_ic=evaluation.daily_rank_ic,
             seconds=time.perf_counter() - started,
             peak_memory_mib=_peak_memory_mib(state.device),
-            micro_batch=config.train.block_days,
+            micro_batch=state.micro_batch,
             num_days_left_out=evaluation.num_days_left_out,
             bad_steps=bad_steps,
         )
@@ -51,7 +54,9 @@ def fit(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> Iterator[
         yield result
 
 
-def _train_epoch(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> tuple[dict[str, float], int]:
+def _train_epoch(
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig, recover_oom: bool
+) -> tuple[dict[str, float], int]:
     """One epoch of steps; returns the mean of every loss part over the good steps, and the number of bad ones."""
     train = config.train
     steps = blocks.steps(state.epoch, config.seed, train.days_per_step, train.days_per_epoch)
@@ -60,12 +65,12 @@ def _train_epoch(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> 
     state.model.train()
     totals: dict[str, float] = {}
     bad, bad_in_a_row = 0, 0
-    incoming = blocks.stream([days for step in steps for days in step])
-    for step in steps:
+    feed = Feed(blocks, steps, recover_oom)
+    for number in range(len(steps)):
         rate = train.learning_rate * schedule(state.step, total_steps, train.warmup_share)
         for group in state.optimizer.param_groups:
             group["lr"] = rate * group["multiplier"]
-        parts = _accumulate(state, incoming, loss, step)
+        parts = feed.take(state, loss, number)
         norm = float(clip_grad_norm_(state.model.parameters(), train.clip_norm))
         state.step += 1
         if math.isfinite(norm) and math.isfinite(parts["total"]):
@@ -84,11 +89,43 @@ def _train_epoch(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> 
     return {name: value / (len(steps) - bad) for name, value in totals.items()}, bad
 
 
-def _accumulate(state: TrainState, incoming: Iterator[DayBlock], loss: Loss, step: list[range]) -> dict[str, float]:
-    """Gradients of the step's mean loss over days, block by block as they come; equal to those of one large batch."""
-    num_days = sum(len(days) for days in step)
+class Feed:
+    """The blocks of an epoch's steps, in pieces that fit in memory."""
+
+    def __init__(self, blocks: FoldBlocks, steps: list[list[range]], recover_oom: bool) -> None:
+        self.blocks, self.steps, self.recover_oom = blocks, steps, recover_oom
+        self._incoming: Iterator[DayBlock] | None = None
+
+    def take(self, state: TrainState, loss: Loss, number: int) -> dict[str, float]:
+        """Gradients and parts of one step; where it does not fit, in pieces of half as many days.
+
+        Raises:
+            RuntimeError: out of memory, where it may not recover or one day does not fit.
+        """
+        while True:
+            if self._incoming is None:
+                coming = [piece for step in self.steps[number:] for piece in _pieces(step, state.micro_batch)]
+                self._incoming = self.blocks.stream(coming)
+            try:
+                return _accumulate(state, self._incoming, loss, _pieces(self.steps[number], state.micro_batch))
+            except (RuntimeError, MemoryError) as error:
+                if not self.recover_oom:
+                    raise
+                state.micro_batch = smaller(state.micro_batch, error)
+                state.optimizer.zero_grad(set_to_none=True)
+                self._incoming = None
+
+
+def _pieces(step: list[range], micro_batch: int) -> list[range]:
+    """The step's blocks in pieces of at most so many days."""
+    return [days[first : first + micro_batch] for days in step for first in range(0, len(days), micro_batch)]
+
+
+def _accumulate(state: TrainState, incoming: Iterator[DayBlock], loss: Loss, pieces: list[range]) -> dict[str, float]:
+    """Gradients of the step's mean loss over days, piece by piece as they come; equal to those of one large batch."""
+    num_days = sum(len(days) for days in pieces)
     totals: dict[str, float] = {}
-    for _ in step:
+    for _ in pieces:
         block = next(incoming)
         parts = loss(state.model(*block.inputs), block.target_BNK, block.label_mask_BNK)
         share = len(block.days) / num_days

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from pydantic import BaseModel, ConfigDict
 
 from search_spaces.config import TrialConfig
+from trial.machine import Machine
 
 
 class TrialOrder(BaseModel):
@@ -24,9 +25,7 @@ class TrialOrder(BaseModel):
     resume_from: Path | None  # the checkpoint of an earlier attempt
     known_epochs: int  # epochs that the store has already
     store: Path  # the prepared market
-    device: str
-    threads: int
-    loader_workers: int = 0  # processes that make the blocks; 0: the trial itself
+    machine: Machine
     config: TrialConfig
 
 

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from search_spaces.config import TrialConfig, validated
 from search_spaces.space import SearchSpace
 from storage.study import StudyStore
+from trial.machine import Machine
 from trial.order import Flight, TrialOrder
 from trial.worker import CHECKPOINT
 
@@ -37,9 +38,7 @@ class Place:
 
     runs: Path
     store: Path
-    device: str
-    threads: int
-    loader_workers: int
+    machine: Machine
     code: str  # hash of the product's source
 
 
@@ -128,9 +127,7 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
         resume_from=_latest_checkpoint(folder, attempt),
         known_epochs=len(known),
         store=place.store,
-        device=place.device,
-        threads=place.threads,
-        loader_workers=place.loader_workers,
+        machine=place.machine,
         config=config,
     )
     return Flight(order, trial._trial_id, list(known))

@@ -96,7 +96,7 @@ def _summary(flight: Flight) -> dict[str, Any]:
     seconds = sum(result["seconds"] for result in flight.results)
     return {
         "wall_seconds": seconds,
-        "gpu_seconds": seconds if flight.order.device.startswith("cuda") else 0.0,
+        "gpu_seconds": seconds if flight.order.machine.device.startswith("cuda") else 0.0,
         "peak_memory_mib": max(result["peak_memory_mib"] for result in flight.results),
         "best_epoch": best["epoch"],
         "best_epoch_value": best["value"],

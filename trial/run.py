@@ -22,6 +22,7 @@ from trial.cluster import cluster
 from trial.driver import Early, run_stage
 from trial.export import export_best
 from trial.live import Display
+from trial.machine import Machine
 from trial.plan import ConfirmPlan, Place, Plan, SearchPlan
 from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
@@ -114,9 +115,7 @@ def _open_stages(storage: RDBStorage, name: str, prepared: Prepared) -> list[Sta
     place = Place(
         runs=request.runs.resolve(),
         store=prepared.market.folder.resolve(),
-        device=request.resources.device,
-        threads=settings.threads_per_trial,
-        loader_workers=settings.loader_workers,
+        machine=Machine.of(settings, request.resources.device),
         code=code_hash(ROOT),
     )
     stages = []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing import Annotated, Any
 
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from model.groups import Slot
 from search_spaces.errors import SpaceError
 
 
@@ -17,7 +20,18 @@ class Settings(BaseSettings):
     prepare_memory_mib: int = Field(1024, ge=64, description="memory that preparing a market may hold")
     threads_per_trial: int = Field(1, ge=1, description="torch threads of one CPU trial")
     loader_workers: int = Field(0, ge=0, description="processes per trial that make its blocks; 0: the trial itself")
+    compile: bool = Field(False, description="torch.compile every network; on a CPU it is slower and needs a compiler")
+    checkpointed: Annotated[tuple[Slot, ...], NoDecode] = Field(
+        (), description="slots, comma between, whose activations are computed again to save memory: norm,temporal"
+    )
+    recover_oom: bool = Field(False, description="a step that does not fit in memory is computed in smaller pieces")
+    wandb: bool = Field(False, description="tell every epoch to Weights & Biases too; WANDB_MODE=offline stays here")
     actor_memory_growth_mib: int = Field(2048, ge=64, description="a reused worker that grew by more is replaced")
+
+    @field_validator("checkpointed", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(filter(None, value.replace(" ", "").split(","))) if isinstance(value, str) else value
 
 
 def read_settings() -> Settings:

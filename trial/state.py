@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class TrainState:
     average: dict[str, torch.Tensor]
     optimizer: torch.optim.Optimizer
     scaler: RobustScaler  # of the fold's training days; what the model learned from is what it must be given
+    micro_batch: int  # days that are computed at once; smaller where they did not fit
     epoch: int = 0
     step: int = 0
     results: list[EpochResult] = field(default_factory=list)
@@ -40,7 +42,7 @@ class TrainState:
         return next(self.model.parameters()).device
 
 
-def new_state(config: TrialConfig, blocks: FoldBlocks) -> TrainState:
+def new_state(config: TrialConfig, blocks: FoldBlocks, checkpointed: Collection[str] = ()) -> TrainState:
     """A fresh state of `config` for the blocks it will see; seeds torch's generator for dropout and augmentation."""
     torch.manual_seed(config.seed)
     sizes = Sizes(
@@ -51,11 +53,11 @@ def new_state(config: TrialConfig, blocks: FoldBlocks) -> TrainState:
         horizons=len(config.data.horizons),
         sectors=blocks.store.num_sectors,
     )
-    model = ATFT(config.model, sizes, config.seed).to(blocks.device)
+    model = ATFT(config.model, sizes, config.seed, checkpointed).to(blocks.device)
     groups = parameter_groups(model, config.train.weight_decay, config.train.groups)
     optimizer = torch.optim.AdamW(groups, lr=config.train.learning_rate)
     average = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    return TrainState(model, average, optimizer, blocks.scaler)
+    return TrainState(model, average, optimizer, blocks.scaler, micro_batch=config.train.block_days)
 
 
 def save_state(state: TrainState, path: Path) -> None:
@@ -66,6 +68,7 @@ def save_state(state: TrainState, path: Path) -> None:
         "optimizer": state.optimizer.state_dict(),
         "epoch": state.epoch,
         "step": state.step,
+        "micro_batch": state.micro_batch,
         "scaler": json.dumps(state.scaler.to_dict()),
         "results": json.dumps([result.to_dict() for result in state.results]),
         "torch_rng": torch.get_rng_state(),
@@ -90,7 +93,7 @@ def load_state(state: TrainState, path: Path) -> TrainState:
     state.model.load_state_dict(content["model"])
     state.average = content["average"]
     state.optimizer.load_state_dict(content["optimizer"])
-    state.epoch, state.step = content["epoch"], content["step"]
+    state.epoch, state.step, state.micro_batch = content["epoch"], content["step"], content["micro_batch"]
     state.results = [EpochResult.from_dict(result) for result in json.loads(content["results"])]
     torch.set_rng_state(content["torch_rng"].cpu())
     return state

@@ -21,6 +21,7 @@ from trial.order import TrialOrder
 from trial.predictions import SCALER, write_predictions, write_scaler
 from trial.settings import Settings
 from trial.state import TrainState, load_state, new_state, save_state
+from trial.tracking import open_tracker
 
 CHECKPOINT = "checkpoint.pt"
 PREDICTIONS = "predictions.parquet"
@@ -35,7 +36,7 @@ class SweepTrial(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         order = TrialOrder.model_validate_json(config["order"])
-        torch.set_num_threads(order.threads)
+        torch.set_num_threads(order.machine.threads)
         self._first_memory = _resident_peak_mib()
         self._begin(order)
 
@@ -74,19 +75,26 @@ class SweepTrial(tune.Trainable):
         for result in state.results[order.known_epochs :]:
             yield self._kept(result, state, blocks)
         order.folder.mkdir(parents=True, exist_ok=True)
-        for result in fit(state, blocks, order.config):
-            save_state(state, order.folder / CHECKPOINT)
-            if result.epoch > order.known_epochs:
-                yield self._kept(result, state, blocks)
+        tracker = open_tracker(order)
+        try:
+            for result in fit(state, blocks, order.config, order.machine.recover_oom):
+                save_state(state, order.folder / CHECKPOINT)
+                tracker.log(result)
+                if result.epoch > order.known_epochs:
+                    yield self._kept(result, state, blocks)
+        finally:
+            tracker.finish()
 
     def build(self) -> tuple[TrainState, FoldBlocks]:
         """The model, its optimiser and the fold's blocks; a test puts a faulty block in here."""
         order = self.order
         store = MarketStore.open(order.store)
         fold = store.splits(order.config.data)[order.config.fold]
-        device = torch.device(order.device)
-        blocks = _blocks(order, store, fold, device)
-        return new_state(order.config, blocks), blocks
+        blocks = _blocks(order, store, fold)
+        state = new_state(order.config, blocks, order.machine.checkpointed)
+        if order.machine.compiled:
+            state.model.compile()
+        return state, blocks
 
     def _kept(self, result: EpochResult, state: TrainState, blocks: FoldBlocks) -> EpochResult:
         """Writes the predictions before the last result is sent, so that COMPLETE means they are there."""
@@ -98,13 +106,14 @@ class SweepTrial(tune.Trainable):
         return result
 
     def _where(self) -> dict[str, Any]:
-        return {"node": socket.gethostname(), "device": self.order.device}
+        return {"node": socket.gethostname(), "device": self.order.machine.device}
 
 
-def _blocks(order: TrialOrder, store: MarketStore, fold: Fold, device: torch.device) -> FoldBlocks:
+def _blocks(order: TrialOrder, store: MarketStore, fold: Fold) -> FoldBlocks:
     """In this process, or by workers where the machine's settings ask for them; the numbers are the same."""
-    arguments = (store, fold, order.config.data, order.config.train.block_days, device)
-    return WorkerBlocks(*arguments, order.loader_workers) if order.loader_workers else FoldBlocks(*arguments)
+    machine, config = order.machine, order.config
+    arguments = (store, fold, config.data, config.train.block_days, torch.device(machine.device))
+    return WorkerBlocks(*arguments, machine.loader_workers) if machine.loader_workers else FoldBlocks(*arguments)
 
 
 def _scores_again(state: TrainState, blocks: FoldBlocks) -> Scores:

@@ -19,7 +19,7 @@ from search_spaces.train import TrainConfig
 from tests.trial.faulty import NaNHead
 from trial.endings import TrialEnded
 from trial.evaluate import EpochResult, predict
-from trial.fit import _accumulate, fit, schedule
+from trial.fit import Feed, _accumulate, _pieces, fit, schedule
 from trial.state import TrainState, load_state, new_state, save_state
 
 CPU = torch.device("cpu")
@@ -105,7 +105,7 @@ def test_accumulated_gradients_equal_those_of_one_pass(
     loss = config.replace(**{"train.loss.auxiliary_weight": 0.0}).build_loss()
     start = blocks.fold.train.start
     halves = [range(start, start + 2), range(start + 2, start + 4)]
-    told = _accumulate(state, blocks.stream(halves), loss, halves)
+    told = _accumulate(state, blocks.stream(halves), loss, _pieces([range(start, start + 4)], 2))
     accumulated = {name: p.grad.clone() for name, p in state.model.named_parameters() if p.grad is not None}
     state.model.zero_grad()
     block = blocks.block(range(start, start + 4))
@@ -178,3 +178,86 @@ def test_schedule_rises_then_falls_to_zero() -> None:
 def test_the_loop_does_not_import_ray() -> None:
     code = "import sys, trial.fit, trial.state, trial.evaluate; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- out of memory
+
+
+class Cramped(torch.nn.Module):
+    """A head on a machine where no more than so many days fit at once."""
+
+    def __init__(self, head: torch.nn.Module, fits: int, error: BaseException) -> None:
+        super().__init__()
+        self.head, self.levels, self.fits, self.error = head, head.levels, fits, error
+        self.seen: list[int] = []
+
+    def forward(self, h_BNH: torch.Tensor) -> torch.Tensor:
+        if self.training or torch.is_grad_enabled():  # scoring takes no gradients, and less
+            self.seen.append(len(h_BNH))
+            if len(h_BNH) > self.fits:
+                raise self.error
+        return self.head(h_BNH)
+
+
+LACK = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory: you tried to"),
+    MemoryError(),
+]
+
+
+def _cramped(state: TrainState, fits: int, error: BaseException = LACK[0]) -> Cramped:
+    state.model.head = Cramped(state.model.head, fits, error)
+    return state.model.head
+
+
+@pytest.mark.parametrize("error", LACK, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(("fits", "expected"), [(4, 4), (3, 2), (2, 2), (1, 1)])
+def test_a_step_that_does_not_fit_is_taken_in_smaller_pieces_with_the_same_gradient(
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig, error: BaseException, fits: int, expected: int
+) -> None:
+    """But for the auxiliary loss, which knows the day to come within a piece alone."""
+    loss = config.replace(**{"train.loss.auxiliary_weight": 0.0}).build_loss()
+    steps = blocks.steps(0, 0, 16, 48)
+    state.model.eval()
+    whole = Feed(blocks, steps, recover_oom=False).take(state, loss, 0)
+    wanted = [p.grad.clone() for p in state.model.parameters() if p.grad is not None]
+    state.optimizer.zero_grad()
+    _cramped(state, fits, error)
+    feed = Feed(blocks, steps, recover_oom=True)
+    parts = feed.take(state, loss, 0)
+    assert state.micro_batch == expected
+    assert parts["total"] == pytest.approx(whole["total"], rel=1e-4)
+    for given, gradient in zip((p.grad for p in state.model.parameters() if p.grad is not None), wanted, strict=True):
+        torch.testing.assert_close(given, gradient, atol=1e-6, rtol=1e-3)
+    feed.take(state, loss, 1)
+    assert state.model.head.seen[-len(steps[1]) :] == [expected] * len(steps[1])
+
+
+def test_the_micro_batch_that_fitted_is_kept_and_told(
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig, tmp_path: Path
+) -> None:
+    head = _cramped(state, fits=2)
+    state.average = {name: value.clone() for name, value in state.model.state_dict().items()}
+    assert next(fit(state, blocks, config, recover_oom=True)).micro_batch == 2
+    assert head.seen.count(4) == 1, "what did not fit is not tried again"
+    save_state(state, tmp_path / "state.pt")
+    again = new_state(config, blocks)
+    _cramped(again, fits=9)
+    assert load_state(again, tmp_path / "state.pt").micro_batch == 2
+
+
+@pytest.mark.parametrize("recover", [True, False])
+def test_one_day_that_does_not_fit_is_the_end(
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig, recover: bool
+) -> None:
+    _cramped(state, fits=0)
+    with pytest.raises(torch.OutOfMemoryError):
+        next(fit(state, blocks, config, recover_oom=recover))
+
+
+def test_another_error_is_no_lack_of_memory(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> None:
+    _cramped(state, fits=2, error=RuntimeError("the injected block gave up"))
+    with pytest.raises(RuntimeError, match="gave up"):
+        next(fit(state, blocks, config, recover_oom=True))
+    assert state.micro_batch == config.train.block_days

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from search_spaces.config import TrialConfig
+from trial.machine import Machine
 from trial.order import Flight, TrialOrder
 from trial.scheduler import StudyASHA
 
@@ -24,8 +25,7 @@ def flight(*best: float) -> Flight:
         resume_from=None,
         known_epochs=len(best),
         store=Path("y"),
-        device="cpu",
-        threads=1,
+        machine=Machine(),
         config=TrialConfig(),
     )
     return Flight(order, 9, list(curve(*best)))

@@ -17,7 +17,7 @@ def both() -> FANSAN:
 
 
 def test_the_settings_of_both_parts_arrive(both: FANSAN) -> None:
-    assert (both.fan.top_k, both.fan.predict[0].out_features, both.san.num_slices) == (2, 8, SIZES.window // 2)
+    assert (both.fan.top_k, both.fan.inner.out_features, both.san.num_slices) == (2, 8, SIZES.window // 2)
 
 
 def test_san_normalises_what_fan_leaves(both: FANSAN) -> None:
@@ -48,5 +48,7 @@ def test_san_answers_for_what_fans_prediction_leaves(both: FANSAN) -> None:
 def test_sans_error_does_not_pull_on_fan(both: FANSAN) -> None:
     stats = both.normalize(normal(3, 4, SIZES.window, SIZES.hidden))[1]
     mask = torch.ones(3, 4, dtype=torch.bool)
-    both.auxiliary_loss(stats, stats.main.detach(), mask).backward(inputs=[*both.fan.predict.parameters()])
-    assert all((parameter.grad == 0).all() for parameter in both.fan.predict.parameters())
+    both.auxiliary_loss(stats, stats.main.detach(), mask).backward(
+        inputs=[both.fan.inner.weight, both.fan.outer.weight]
+    )
+    assert all((parameter.grad == 0).all() for parameter in (both.fan.inner.weight, both.fan.outer.weight))

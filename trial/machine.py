@@ -1,0 +1,34 @@
+"""Machine: what a worker is told of the machine that it runs on. None of it changes what a trial is."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from model.groups import Slot
+from trial.settings import Settings
+
+
+class Machine(BaseModel):
+    """From the settings of the driver's machine, for every worker alike."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str = "cpu"
+    threads: int = Field(1, ge=1)  # torch threads
+    loader_workers: int = Field(0, ge=0)  # processes that make the blocks; 0: the trial itself
+    compiled: bool = False  # torch.compile
+    checkpointed: tuple[Slot, ...] = ()  # slots whose activations are computed again
+    recover_oom: bool = False  # a step that does not fit is computed in smaller pieces
+    wandb: bool = False  # every epoch is also told to Weights & Biases
+
+    @classmethod
+    def of(cls, settings: Settings, device: str) -> Machine:
+        return cls(
+            device=device,
+            threads=settings.threads_per_trial,
+            loader_workers=settings.loader_workers,
+            compiled=settings.compile,
+            checkpointed=settings.checkpointed,
+            recover_oom=settings.recover_oom,
+            wandb=settings.wandb,
+        )
