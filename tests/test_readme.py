@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+import model.config
 from benchmarks.loader import app as loader_benchmark
+from benchmarks.step import app as step_benchmark
 from data.commands import inspect_app, prepare_app, synthetic_app
+from model.config import SLOTS
 from reports.ablation import app as ablation
+from search_spaces.config import TrialConfig
+from search_spaces.improvements import Improvements
 from trial.sweep import app as sweep
 
+UNIONS = {slot: f"{slot.capitalize()}Config" for slot in SLOTS}
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS: dict[str, typer.Typer] = {
@@ -23,7 +30,7 @@ COMMANDS: dict[str, typer.Typer] = {
     "data.prepare": prepare_app,
     "data.synthetic": synthetic_app,
 }
-BENCHMARKS: dict[str, typer.Typer] = {"benchmarks.loader": loader_benchmark}
+BENCHMARKS: dict[str, typer.Typer] = {"benchmarks.loader": loader_benchmark, "benchmarks.step": step_benchmark}
 
 
 def commands(page: Path) -> list[tuple[str, str]]:
@@ -60,3 +67,22 @@ def test_every_linked_file_exists(page: Path) -> None:
 
 def test_the_readme_names_real_commands() -> None:
     assert {module for module, _ in commands(ROOT / "README.md")} == set(COMMANDS)
+
+
+def test_the_configuration_of_the_models_page_is_one() -> None:
+    """With defaults for what it leaves out."""
+    (shown,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "model.md").read_text(), flags=re.S)
+    config = TrialConfig.from_yaml(shown)
+    assert (config.model.graph.kind, config.model.head.kind, config.train.loss.kind) == ("gat", "quantile", "quantile")
+
+
+def test_the_models_page_names_every_block() -> None:
+    page = (ROOT / "docs" / "model.md").read_text()
+    for slot in SLOTS:
+        for member in get_args(get_args(getattr(model.config, UNIONS[slot]))[0]):
+            assert f"`{member().kind}`" in page, (slot, member().kind)
+
+
+def test_the_models_page_names_every_switch_of_the_predecessor() -> None:
+    page = (ROOT / "docs" / "model.md").read_text()
+    assert all(f"`{name}`" in page for name in Improvements.model_fields)
