@@ -1,7 +1,8 @@
 """`python -m benchmarks.step`: one training day of the network against its textbook version, as ratios within one run.
 
-256 stocks x window 20 x 182 features, hidden 64, two threads: forward and backward, seconds per day. Then FAN by matrix
-products against FAN by the FFT, and what share of the machine's matrix-product peak a step reaches.
+256 stocks x window 20 x 182 features, hidden 64, two threads: forward and backward, ms per day. Then FAN by matrix
+products against FAN by the FFT, and what share of the machine's matrix-product peak a step reaches. Where there is a
+GPU, the step on it too, in bf16 and compiled, and the largest universe whose step fits.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.blocks import ATTRIBUTES, random_block, random_edges, train_step
+from benchmarks.device import on_device
 from benchmarks.measure import alternating, seconds
 from benchmarks.textbook import Textbook, fan_by_fft
 from model.atft import ATFT
@@ -30,7 +33,7 @@ from model.selection.grouped import GroupedSelectionConfig
 from model.selection.light import LightSelectionConfig
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-STOCKS, WINDOW, FEATURES, HORIZONS, ATTRIBUTES, DEGREE = 256, 20, 182, 4, 4, 20
+STOCKS, WINDOW, FEATURES, HORIZONS = 256, 20, 182, 4
 PEAK_SIZE = 1024  # of the square matrices whose product is the machine's peak
 
 Figures = dict[str, float]
@@ -41,6 +44,7 @@ def main(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small network, to try the benchmark.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 2,
+    device: Annotated[str, typer.Option(help="Where the last part runs; auto: a GPU if there is one.")] = "auto",
     block_days: Annotated[int, typer.Option(min=1, help="Days per block, as in training.")] = 4,
 ) -> None:
     """Measure a training step against its textbook version."""
@@ -52,6 +56,13 @@ def main(
     for title, measure in _measures(sizes, block_days, quick).items():
         found[title] = measure()
         _print(console, title, found[title])
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else ""
+    if device:
+        found[f"on {device}"] = on_device(sizes, block_days, STOCKS, torch.device(device), 2 if quick else 10)
+        _print(console, f"on {device}", found[f"on {device}"])
+    else:
+        console.print("there is no GPU here: nothing was measured on one")
     if json_file is not None:
         json_file.write_text(json.dumps(found, indent=1))
         console.print(f"figures: {json_file}")
@@ -91,7 +102,7 @@ def _textbook(sizes: Sizes) -> Callable[[], None]:
     torch.manual_seed(0)
     net = Textbook(sizes.features, sizes.hidden, sizes.edge_attributes, sizes.horizons).train()
     x = torch.randn(STOCKS, WINDOW, sizes.features)
-    index, attr = _edges(1)
+    index, attr = random_edges(1, STOCKS)
     target = torch.randn(STOCKS, sizes.horizons)
 
     def step() -> None:
@@ -102,30 +113,8 @@ def _textbook(sizes: Sizes) -> Callable[[], None]:
 
 
 def _ours(config: ModelConfig, sizes: Sizes, days: int) -> Callable[[], None]:
-    net, inputs = ATFT(config, sizes, seed=0).train(), block(sizes, days)
-    target = torch.randn(days, STOCKS, sizes.horizons)
-
-    def step() -> None:
-        net.zero_grad(set_to_none=True)
-        out = net(*inputs)
-        penalties = sum(out.penalties.values(), 0.05 * out.auxiliary)
-        (functional.huber_loss(out.score_BNK, target) + penalties).backward()
-
-    return step
-
-
-def block(sizes: Sizes, days: int, stocks: int = STOCKS) -> tuple[Tensor, ...]:
-    """Random arguments of the network's forward."""
-    observed = torch.ones(days + sizes.window - 1, stocks, dtype=torch.bool)
-    sector = torch.arange(stocks).remainder(sizes.sectors).expand(days, -1)
-    x = torch.randn(*observed.shape, sizes.features)
-    return x, observed, observed[:days], sector, *_edges(days, stocks)
-
-
-def _edges(days: int, stocks: int = STOCKS) -> tuple[Tensor, Tensor]:
-    target = torch.arange(days * stocks).repeat_interleave(DEGREE)
-    source = torch.randint(0, stocks, (len(target),)) + target // stocks * stocks
-    return torch.stack([source, target]), torch.randn(len(target), ATTRIBUTES)
+    net, inputs = ATFT(config, sizes, seed=0).train(), random_block(sizes, days, STOCKS)
+    return lambda: train_step(net, inputs)
 
 
 def _fan(sizes: Sizes, days: int) -> Figures:

@@ -93,7 +93,9 @@ class GraphBlock(nn.Module):
         index, attr = self._kept(*self.edges(h_BNH, eligible_BN, edge_index, edge_attr))
         heard = self.hear(h_BNH.flatten(0, 1), index, attr)
         attention = [each.attention_EA for each in heard if each.attention_EA is not None] if self.training else []
-        return heard[-1].message_MH.unflatten(0, h_BNH.shape[:2]), self._penalties(attention, index)
+        return heard[-1].message_MH.unflatten(0, h_BNH.shape[:2]), self._penalties(
+            attention, index[1], eligible_BN.numel()
+        )
 
     def hear(self, h_MH: Tensor, edge_index: Tensor, edge_attr: Tensor) -> list[Heard]:
         """What each hop makes of the neighbours over the edges as they are."""
@@ -110,11 +112,11 @@ class GraphBlock(nn.Module):
         kept = torch.rand(edge_index.shape[1], device=edge_index.device) >= self.edge_dropout
         return edge_index[:, kept], edge_attr[kept]
 
-    def _penalties(self, attention: list[Tensor], edge_index: Tensor) -> Penalties:
+    def _penalties(self, attention: list[Tensor], target_E: Tensor, nodes: int) -> Penalties:
         """Each the mean over hops, heads and stocks with two neighbours or more, times its weight."""
         measures = {"edge_weight": concentration, "attention_entropy": entropy}
         return {
-            name: weight * torch.stack([measures[name](each, edge_index[1]) for each in attention]).mean()
+            name: weight * torch.stack([measures[name](each, target_E, nodes) for each in attention]).mean()
             for name, weight in self.weights.items()
             if weight and attention
         }

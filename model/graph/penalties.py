@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 TINY = 1e-6
 
 
-def concentration(attention_EA: Tensor, target_E: Tensor) -> Tensor:
+def concentration(attention_EA: Tensor, target_E: Tensor, nodes: int) -> Tensor:
     """Normalised Herfindahl index: 0 for even weights, 1 for a single neighbour. Scalar.
 
         mean over nodes and heads of (d sum_j a_ij^2 - 1) / (d - 1),    d >= 2 neighbours
@@ -16,27 +15,28 @@ def concentration(attention_EA: Tensor, target_E: Tensor) -> Tensor:
     Args:
         attention_EA: weight per edge and head, summing to one over the edges of a target.
         target_E: the node that each edge ends in.
+        nodes: how many there are.
     """
-    square_MA, degree_M1 = _sum(attention_EA.float().square(), target_E)
+    square_MA, degree_M1 = _sum(attention_EA.float().square(), target_E, nodes)
     return _mean((degree_M1 * square_MA - 1) / (degree_M1 - 1).clamp(min=1), degree_M1)
 
 
-def entropy(attention_EA: Tensor, target_E: Tensor) -> Tensor:
+def entropy(attention_EA: Tensor, target_E: Tensor, nodes: int) -> Tensor:
     """Shannon entropy over its largest value: 1 for even weights, 0 for a single neighbour. Scalar.
 
     mean over nodes and heads of -sum_j a_ij log a_ij / log d,    d >= 2 neighbours
     """
     weight_EA = attention_EA.float()
     each_EA = -weight_EA * weight_EA.clamp(min=TINY).log()
-    entropy_MA, degree_M1 = _sum(each_EA, target_E)
+    entropy_MA, degree_M1 = _sum(each_EA, target_E, nodes)
     return _mean(entropy_MA / degree_M1.clamp(min=2).log(), degree_M1)
 
 
-def _sum(values_EA: Tensor, target_E: Tensor) -> tuple[Tensor, Tensor]:
+def _sum(values_EA: Tensor, target_E: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
     """Sums by target [M, A], and the number of edges of each [M, 1]."""
-    nodes = int(target_E.max()) + 1 if len(target_E) else 0
     totals = values_EA.new_zeros(nodes, values_EA.shape[1]).index_add(0, target_E, values_EA)
-    return totals, torch.bincount(target_E, minlength=nodes).unsqueeze(1).to(values_EA.dtype)
+    degree = values_EA.new_zeros(nodes, 1).index_add(0, target_E, values_EA.new_ones(len(target_E), 1))
+    return totals, degree
 
 
 def _mean(values_MA: Tensor, degree_M1: Tensor) -> Tensor:

@@ -1,0 +1,25 @@
+"""What is shipped is run: the step's benchmark, on a small network, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_steps_benchmark_runs_and_writes_what_it_prints(tmp_path: Path) -> None:
+    figures = tmp_path / "step.json"
+    command = [sys.executable, "-m", "benchmarks.step", "--quick", "--threads", "1", "--json", str(figures)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    written = json.loads(figures.read_text())
+    titles = {"step, ms per day", "FAN, ms per block", "matrix products, hidden 16", "matrix products, hidden 64"}
+    assert titles <= written.keys()
+    assert all(title in done.stdout for title in titles)
+    assert all(math.isfinite(value) and value >= 0 for each in written.values() for value in each.values())
+    assert written["FAN, ms per block"]["largest difference"] < 1e-5, "the rivals compute the same"
+    assert "there is no GPU here" in done.stdout or any(title.startswith("on cuda") for title in written)
