@@ -32,25 +32,27 @@ class GivenEdgesConfig(BlockConfig):
         return given
 
 
-class KNNEdgesConfig(BlockConfig):
-    kind: Literal["knn"] = "knn"
-    k: int = Field(15, ge=1, description="neighbours per stock, by cosine of the hidden states")
-    chunk: int = Field(512, ge=1, description="stocks compared with all others at once")
-    refresh_days: int = Field(
-        1,
-        ge=1,
-        description="in training, neighbours are looked for on every so-manieth day of a block and kept between",
-    )
+class FoundEdgesConfig(BlockConfig):
+    """How neighbours are found in the hidden state."""
 
-    def build(self) -> nn.Module:
-        return KNNEdges(self)
+    k: int = Field(15, ge=1, description="neighbours per stock, by cosine of the hidden states")
+    refresh_days: int = Field(
+        1, ge=1, description="in training, neighbours are looked for on every n-th day of a block and kept between"
+    )
 
     def num_attributes(self, given: int) -> int:
         return given + 1
 
 
-class BothEdgesConfig(KNNEdgesConfig):
-    kind: Literal["both"] = "both"  # type: ignore[assignment]  # a union tells its members apart by this field
+class KNNEdgesConfig(FoundEdgesConfig):
+    kind: Literal["knn"] = "knn"
+
+    def build(self) -> nn.Module:
+        return KNNEdges(self)
+
+
+class BothEdgesConfig(FoundEdgesConfig):
+    kind: Literal["both"] = "both"
 
     def build(self) -> nn.Module:
         return BothEdges(self)
@@ -82,9 +84,9 @@ class KNNEdges(nn.Module):
 
     chooses = True
 
-    def __init__(self, config: KNNEdgesConfig) -> None:
+    def __init__(self, config: FoundEdgesConfig) -> None:
         super().__init__()
-        self.k, self.chunk, self.refresh_days = config.k, config.chunk, config.refresh_days
+        self.k, self.refresh_days = config.k, config.refresh_days
 
     def forward(
         self, h_BNH: Tensor, eligible_BN: Tensor, edge_index: Tensor, edge_attr: Tensor
@@ -96,7 +98,7 @@ class KNNEdges(nn.Module):
 
     def neighbours(self, h_BNH: Tensor, eligible_BN: Tensor) -> Tensor:
         days = self.refresh_days if self.training else 1
-        return nearest(h_BNH.detach(), eligible_BN, self.k, self.chunk, days)
+        return nearest(h_BNH.detach(), eligible_BN, self.k, days)
 
 
 class BothEdges(KNNEdges):

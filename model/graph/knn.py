@@ -10,18 +10,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+CHUNK = 512  # stocks that are compared with all others at once
+
 
 @torch.no_grad()
-def nearest(h_BNH: Tensor, eligible_BN: Tensor, k: int, chunk: int, refresh_days: int) -> Tensor:
+def nearest(h_BNH: Tensor, eligible_BN: Tensor, k: int, refresh_days: int, chunk: int = CHUNK) -> Tensor:
     """Edges [2, E] from each stock's `k` nearest others to it, between stocks of the day's universe.
 
     Args:
         h_BNH: vectors per day and stock.
         eligible_BN: bool, who may be a neighbour and have some.
         k: neighbours; fewer where the universe is smaller.
-        chunk: stocks per comparison.
         refresh_days: neighbours are looked for on days 0, refresh_days, .. and kept for the days after each, as long
             as both ends are in the universe.
+        chunk: stocks per comparison; changes memory and no edge.
     """
     days, stocks, _ = h_BNH.shape
     unit_BNH = functional.normalize(h_BNH.float(), dim=-1).to(h_BNH.dtype)  # a square overflows in half precision

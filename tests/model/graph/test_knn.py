@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from model.graph import knn
-from model.graph.edges import BothEdgesConfig, GivenEdgesConfig, KNNEdgesConfig
+from model.graph.edges import BothEdgesConfig, FoundEdgesConfig, GivenEdgesConfig, KNNEdgesConfig
 from model.graph.gatv2 import GATv2Config
 from model.graph.knn import nearest
 from tests.model.samples import SIZES, edges, normal, uniform
@@ -37,14 +37,14 @@ def _pairs(index: Tensor) -> set[tuple[int, int]]:
 @pytest.mark.parametrize("k", [1, 5])
 def test_neighbours_are_the_most_similar_of_the_universe(chunk: int, k: int) -> None:
     h, eligible = normal(B, N, H), uniform(B, N, seed=1) < 0.7
-    assert _pairs(nearest(h, eligible, k, chunk, refresh_days=1)) == _by_sorting(h, eligible, k)
+    assert _pairs(nearest(h, eligible, k, 1, chunk)) == _by_sorting(h, eligible, k)
 
 
 def test_a_small_universe_gives_what_it_has() -> None:
     h, eligible = normal(1, N, H), torch.zeros(1, N, dtype=torch.bool)
     eligible[0, [3, 8, 9]] = True
-    assert _pairs(nearest(h, eligible, 15, 512, 1)) == {(j, i) for i in (3, 8, 9) for j in (3, 8, 9) if i != j}
-    assert nearest(h, torch.zeros_like(eligible), 15, 512, 1).shape == (2, 0)
+    assert _pairs(nearest(h, eligible, 15, 1)) == {(j, i) for i in (3, 8, 9) for j in (3, 8, 9) if i != j}
+    assert nearest(h, torch.zeros_like(eligible), 15, 1).shape == (2, 0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -52,15 +52,15 @@ def test_a_small_universe_gives_what_it_has() -> None:
 def test_half_precision_finds_nearly_the_same_and_no_nan(dtype: torch.dtype, scale: float) -> None:
     """A sum of squares of 300s is beyond float16; masks are its own lowest number."""
     h, eligible = scale * normal(B, N, H), uniform(B, N, seed=1) < 0.7
-    exact = _pairs(nearest(h, eligible, 5, 16, 1))
-    half = _pairs(nearest(h.to(dtype), eligible, 5, 16, 1))
+    exact = _pairs(nearest(h, eligible, 5, 1, 16))
+    half = _pairs(nearest(h.to(dtype), eligible, 5, 1, 16))
     assert len(half) == len(exact)
     assert len(half & exact) > 0.9 * len(exact)
 
 
 def test_no_stock_outside_the_universe_is_an_end_of_an_edge() -> None:
     eligible = uniform(B, N, seed=1) < 0.5
-    index = nearest(normal(B, N, H), eligible, 5, 16, refresh_days=3)
+    index = nearest(normal(B, N, H), eligible, 5, 3, 16)
     assert eligible.flatten()[index].all()
 
 
@@ -70,7 +70,7 @@ def test_one_buffer_serves_every_chunk_and_day(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(
         knn, "_of_day", lambda u, e, k, buffer: seen.append(buffer.data_ptr()) or of_day(u, e, k, buffer)
     )
-    nearest(normal(B, N, H), torch.ones(B, N, dtype=torch.bool), 3, 8, 1)
+    nearest(normal(B, N, H), torch.ones(B, N, dtype=torch.bool), 3, 1, 8)
     assert len(seen) == B
     assert len(set(seen)) == 1
 
@@ -78,7 +78,7 @@ def test_one_buffer_serves_every_chunk_and_day(monkeypatch: pytest.MonkeyPatch) 
 def test_between_refreshes_the_neighbours_of_the_day_before_are_kept() -> None:
     h, eligible = normal(5, N, H), torch.ones(5, N, dtype=torch.bool)
     eligible[1, 4] = False  # leaves on a day between
-    index = nearest(h, eligible, 4, 16, refresh_days=2)
+    index = nearest(h, eligible, 4, 2, 16)
     by_day = [{(s % N, t % N) for s, t in _pairs(index) if t // N == day} for day in range(5)]
     assert by_day[1] == {(s, t) for s, t in by_day[0] if 4 not in (s, t)}
     assert by_day[2] == by_day[3] != by_day[0]
@@ -88,7 +88,7 @@ def test_between_refreshes_the_neighbours_of_the_day_before_are_kept() -> None:
 # --- as edges of a block
 
 
-def _edges_of(config: KNNEdgesConfig, training: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+def _edges_of(config: FoundEdgesConfig, training: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """(hidden states, edge_index, edge_attr)."""
     h = normal(B, N, H).requires_grad_()
     return h, *config.build().train(training)(h, torch.ones(B, N, dtype=torch.bool), *edges(B, N))
@@ -111,7 +111,7 @@ def test_both_keeps_the_given_edges_and_adds_the_found_ones_that_are_new() -> No
     count = given_index.shape[1]
     assert torch.equal(index[:, :count], given_index)
     assert torch.equal(attr[:count, :-1], given_attr)
-    found = nearest(h.detach(), torch.ones(B, N, dtype=torch.bool), 4, 512, 1)
+    found = nearest(h.detach(), torch.ones(B, N, dtype=torch.bool), 4, 1)
     assert _pairs(index) == _pairs(given_index) | _pairs(found)
     assert not attr[count:, :-1].any()
     assert (attr[:count, -1] != 0).all(), "given edges have their similarity too"
