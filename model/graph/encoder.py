@@ -5,7 +5,7 @@ m_1 = op_1(h),    m_l = op_l(h + elu(m_1) + .. + elu(m_(l-1))),    message = m_l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple
 
 import torch
@@ -18,7 +18,6 @@ from model.graph.penalties import concentration, entropy
 from model.protocols import BlockConfig, Penalties, Sizes
 
 Penalty = Literal["edge_weight_penalty", "attention_entropy_penalty"]
-Operator = Callable[[int], nn.Module]
 
 
 class Heard(NamedTuple):
@@ -28,7 +27,7 @@ class Heard(NamedTuple):
     attention_EA: Tensor | None  # weight per edge and head, before dropout; None where it has no attention
 
 
-class GraphBlockConfig(BlockConfig):
+class GraphBlockConfig(BlockConfig, ABC):
     """Settings of every block that hears neighbours."""
 
     layers: int = Field(1, ge=1, le=3, description="hops")
@@ -36,8 +35,17 @@ class GraphBlockConfig(BlockConfig):
     edge_dropout: float = Field(0.1, ge=0, lt=1, description="share of edges left out of a training pass")
     edges: EdgesConfig = GivenEdgesConfig()
 
-    def frame(self, operator: nn.ModuleList, penalties: dict[str, float]) -> nn.Module:
-        return GraphBlock(self.edges.build(), operator, self.edge_dropout, penalties)
+    def build(self, sizes: Sizes) -> nn.Module:
+        operators = nn.ModuleList(self.operator(sizes) for _ in range(self.layers))
+        return GraphBlock(self.edges.build(), operators, self.edge_dropout, self.penalties())
+
+    @abstractmethod
+    def operator(self, sizes: Sizes) -> nn.Module:
+        """One hop: ([M, H], [2, E], [E, A]) -> Heard."""
+
+    def penalties(self) -> dict[str, float]:
+        """Weights of the penalties on attention, where there is some."""
+        return {}
 
     def edge_attributes(self, sizes: Sizes) -> int:
         return self.edges.num_attributes(sizes.edge_attributes)

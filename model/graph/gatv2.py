@@ -12,34 +12,23 @@ from torch.nn import functional
 from torch_geometric.nn import GATv2Conv
 from torch_geometric.utils import softmax
 
-from model.graph.encoder import AttentionGraphConfig, Heard
+from model.graph.encoder import AttentionGraphConfig
+from model.graph.tempered import TemperedSum
 from model.protocols import Sizes
 
 
 class GATv2Config(AttentionGraphConfig):
     kind: Literal["gatv2"] = "gatv2"
 
-    def build(self, sizes: Sizes) -> nn.Module:
-        return self.frame(nn.ModuleList(GATv2(sizes, self) for _ in range(self.layers)), self.penalties())
+    def operator(self, sizes: Sizes) -> nn.Module:
+        return GATv2(sizes, self)
 
 
-class GATv2(GATv2Conv):
+class GATv2(TemperedSum, GATv2Conv):
     """PyG's operator with tempered logits: ([M, H], [2, E], [E, A]) -> Heard; without edges a stock gets the bias."""
 
     def __init__(self, sizes: Sizes, config: GATv2Config) -> None:
-        super().__init__(
-            sizes.hidden,
-            config.width(sizes),
-            heads=config.heads,
-            dropout=config.dropout,
-            edge_dim=config.edge_attributes(sizes),
-            add_self_loops=False,
-        )
-        self.temperature = config.temperature
-
-    def forward(self, h_MH: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Heard:
-        message, (_, attention) = super().forward(h_MH, edge_index, edge_attr, return_attention_weights=True)
-        return Heard(message, attention)
+        super().__init__(sizes, config, add_self_loops=False)
 
     def edge_update(
         self,
@@ -54,7 +43,3 @@ class GATv2(GATv2Conv):
         pair = x_i + x_j + self.lin_edge(edge_attr).view(-1, self.heads, self.out_channels)
         logits = (functional.leaky_relu(pair, self.negative_slope) * self.att).sum(dim=-1)
         return softmax(logits / self.temperature, index, ptr, dim_size)
-
-    def message(self, x_j: Tensor, alpha: Tensor) -> Tensor:
-        """Dropout stands here, so that the weights that are returned are whole."""
-        return x_j * functional.dropout(alpha, p=self.dropout, training=self.training).unsqueeze(-1)

@@ -19,8 +19,8 @@ from model.protocols import Sizes
 class GINConfig(GraphBlockConfig):
     kind: Literal["gin"] = "gin"
 
-    def build(self, sizes: Sizes) -> nn.Module:
-        return self.frame(nn.ModuleList(GIN(sizes, self) for _ in range(self.layers)), {})
+    def operator(self, sizes: Sizes) -> nn.Module:
+        return GIN(sizes, self)
 
 
 class GIN(nn.Module):

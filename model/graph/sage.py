@@ -18,8 +18,8 @@ from model.protocols import Sizes
 class SAGEConfig(GraphBlockConfig):
     kind: Literal["sage"] = "sage"
 
-    def build(self, sizes: Sizes) -> nn.Module:
-        return self.frame(nn.ModuleList(SAGE(sizes, self) for _ in range(self.layers)), {})
+    def operator(self, sizes: Sizes) -> nn.Module:
+        return SAGE(sizes, self)
 
 
 class SAGE(SAGEConv):

@@ -14,37 +14,26 @@ from torch.nn import functional
 from torch_geometric.nn import TransformerConv
 from torch_geometric.utils import softmax
 
-from model.graph.encoder import AttentionGraphConfig, Heard
+from model.graph.encoder import AttentionGraphConfig
+from model.graph.tempered import Tempered
 from model.protocols import Sizes
 
 
 class TransformerGraphConfig(AttentionGraphConfig):
     kind: Literal["transformer"] = "transformer"
 
-    def build(self, sizes: Sizes) -> nn.Module:
-        return self.frame(nn.ModuleList(GraphTransformer(sizes, self) for _ in range(self.layers)), self.penalties())
+    def operator(self, sizes: Sizes) -> nn.Module:
+        return GraphTransformer(sizes, self)
 
 
-class GraphTransformer(TransformerConv):
+class GraphTransformer(Tempered, TransformerConv):
     """PyG's operator with tempered logits: ([M, H], [2, E], [E, A]) -> Heard; without edges a stock hears itself.
 
     It has no biases: one on the keys would shift all logits of a node alike and never learn.
     """
 
     def __init__(self, sizes: Sizes, config: TransformerGraphConfig) -> None:
-        super().__init__(
-            sizes.hidden,
-            config.width(sizes),
-            heads=config.heads,
-            dropout=config.dropout,
-            edge_dim=config.edge_attributes(sizes),
-            bias=False,
-        )
-        self.temperature = config.temperature
-
-    def forward(self, h_MH: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Heard:
-        message, (_, attention) = super().forward(h_MH, edge_index, edge_attr, return_attention_weights=True)
-        return Heard(message, attention)
+        super().__init__(sizes, config, bias=False)
 
     def message(
         self,
