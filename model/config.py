@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import torch
 from pydantic import Field, model_validator
@@ -71,7 +71,8 @@ FusionConfig = Annotated[
 ]
 HeadConfig = Annotated[PointHeadConfig | QuantileHeadConfig | IdentityHeadConfig, Field(discriminator="kind")]
 
-SLOTS = ("selection", "norm", "augment", "temporal", "graph", "fusion", "head")
+CheckpointedSlot = Literal["selection", "norm", "augment", "temporal", "graph", "fusion", "head"]
+SLOTS: tuple[CheckpointedSlot, ...] = get_args(CheckpointedSlot)
 WITHOUT_NEIGHBOURS = ("identity", "concat")  # fusions that make sense of a message of zeros
 
 
@@ -113,13 +114,16 @@ class ModelConfig(BlockConfig):
         edges = getattr(self.graph, "edges", None)
         return edges is not None and edges.kind != "knn"
 
-    def check(self, window: int, horizons: int) -> None:
+    def check(self, window: int, horizons: int) -> set[str]:
         """Builds every block without memory, so that what a block refuses is refused before anything starts.
+
+        Returns:
+            The blocks that have parameters, the projection among them.
 
         Raises:
             ValueError: a block does not go with the window or the horizons.
         """
         sizes = Sizes(features=2, hidden=self.hidden, window=window, edge_attributes=4, horizons=horizons)
         with torch.device("meta"):
-            for slot in SLOTS:
-                getattr(self, slot).build(sizes)
+            built = {slot: getattr(self, slot).build(sizes) for slot in SLOTS}
+        return {"projection"} | {slot for slot, block in built.items() if any(True for _ in block.parameters())}

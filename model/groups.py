@@ -13,7 +13,7 @@ from torch import nn
 
 from model.protocols import BlockConfig
 
-Slot = Literal["selection", "projection", "norm", "augment", "temporal", "graph", "fusion", "head"]
+Slot = Literal["selection", "projection", "norm", "temporal", "graph", "fusion", "head"]  # that can have parameters
 
 NEVER_DECAY = ("bias", "scale", "place_LH")  # how the names of stacked biases, factors and places end
 

@@ -43,7 +43,18 @@ class TrialConfig(BaseModel):
                 "data.graph to {kind: sector} or {kind: correlation}, model.graph.edges to {kind: knn}, or model.graph "
                 "to identity."
             )
-        self.model.check(self.data.window, len(self.data.horizons))
+        with_parameters = self.model.check(self.data.window, len(self.data.horizons))
+        if idle := sorted(self.train.groups.keys() - with_parameters):
+            raise ValueError(
+                f"train.groups must name blocks that have parameters, but {', '.join(idle)} has none in this network. "
+                f"Leave it out."
+            )
+        refresh_days = getattr(getattr(self.model.graph, "edges", None), "refresh_days", 1)
+        if self.train.block_days % refresh_days:
+            raise ValueError(
+                f"model.graph.edges.refresh_days must divide train.block_days {self.train.block_days}, within which "
+                f"neighbours are kept, but it is {refresh_days}. Choose one of its divisors."
+            )
         self.train.loss.refuse_head(self.model.head.levels)
         return self
 
@@ -95,5 +106,11 @@ def validated(content: Any) -> TrialConfig:
     try:
         return TrialConfig.model_validate(content)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors()]
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'config'}: {_plain(e['msg'])}" for e in error.errors()]
         raise SpaceError("the configuration breaks a rule: " + "; ".join(lines)) from error
+
+
+def _plain(message: str) -> str:
+    """Pydantic's words for what was wrong, as a person would say them."""
+    known = {"Extra inputs are not permitted": "there is no such setting", "Field required": "must be given"}
+    return known.get(message, message.removeprefix("Value error, "))

@@ -1,7 +1,8 @@
 """The eight switches of the predecessor's `improvements` section, as settings of this one.
 
-All are off by default, and off means that the part is not there: the plain model, bit for bit. What changes a result
-becomes part of the configuration; what belongs to the machine becomes one of its settings (ATFT_*).
+All are off by default here, though `TrialConfig()` itself has most of them on. Off means that the part is not there: it
+is the plain model, bit for bit. What changes a result becomes part of the configuration; what belongs to the machine
+becomes one of its settings (ATFT_*).
 
 | switch | on |
 |---|---|
@@ -24,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model.augment.freq_dropout import FreqDropoutConfig
 from model.augment.identity import IdentityAugmentConfig
-from model.losses.config import HuberLossConfig, MSELossConfig
+from model.losses.config import BaseLossConfig, HuberLossConfig, MSELossConfig
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
 from search_spaces.train import weights_for
@@ -38,8 +39,8 @@ class Improvements(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     output_head_small_init: bool = False
-    gat_temperature: float = Field(1.0, gt=0)
-    freq_dropout_p: float = Field(0.0, ge=0, le=1)
+    gat_temperature: float = Field(1.0, gt=0, strict=True)
+    freq_dropout_p: float = Field(0.0, ge=0, le=1, strict=True)
     use_ema: bool = False
     huber_loss: bool = False
     online_normalization: bool = False
@@ -57,8 +58,13 @@ class Improvements(BaseModel):
             content = yaml.safe_load(text)
             section = content.get("improvements", content) if isinstance(content, dict) else content
             return cls.model_validate({} if section is None else section)
-        except (yaml.YAMLError, ValidationError) as error:
-            raise SpaceError(f"the improvements must be the eight known switches: {error}") from error
+        except yaml.YAMLError as error:
+            raise SpaceError(f"the improvements must be the eight known switches, in YAML: {error}") from error
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors())
+            raise SpaceError(
+                f"the improvements must be the eight known switches ({', '.join(cls.model_fields)}), but {wrong}."
+            ) from error
 
     def configure(self, base: TrialConfig) -> TrialConfig:
         """`base` with every switch where it stands here, on or off.
@@ -71,7 +77,7 @@ class Improvements(BaseModel):
             if self.freq_dropout_p
             else IdentityAugmentConfig(),
             "train.ema_decay": EMA_DECAY if self.use_ema else 0.0,
-            "train.loss": HuberLossConfig(delta=HUBER_DELTA) if self.huber_loss else MSELossConfig(),
+            "train.loss": self._loss(base.train.loss),
             "train.horizon_weights": self._weights(len(base.data.horizons)),
             "data.scaler": "streaming" if self.online_normalization else "exact",
         }
@@ -87,6 +93,11 @@ class Improvements(BaseModel):
         """Environment of the machine settings that are switched on."""
         switches = {"ATFT_WANDB": self.enable_wandb, "ATFT_RECOVER_OOM": self.auto_recover_oom}
         return {name: "1" for name, is_on in switches.items() if is_on}
+
+    def _loss(self, base: BaseLossConfig) -> BaseLossConfig:
+        """Of the kind asked for, with the terms that the base has beside it."""
+        beside = {name: getattr(base, name) for name in ("rank", "spread", "auxiliary_weight")}
+        return HuberLossConfig(delta=HUBER_DELTA, **beside) if self.huber_loss else MSELossConfig(**beside)
 
     def _weights(self, num_horizons: int) -> tuple[float, ...]:
         return weights_for(num_horizons, ()) if self.huber_loss else (1.0,) * num_horizons

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from model.groups import Slot
+from model.config import CheckpointedSlot
 from trial.settings import Settings
 
 
@@ -17,7 +17,7 @@ class Machine(BaseModel):
     threads: int = Field(1, ge=1)  # torch threads
     loader_workers: int = Field(0, ge=0)  # processes that make the blocks; 0: the trial itself
     compiled: bool = False  # torch.compile
-    checkpointed: tuple[Slot, ...] = ()  # slots whose activations are computed again
+    checkpointed: tuple[CheckpointedSlot, ...] = ()  # slots whose activations are computed again
     recover_oom: bool = False  # a step that does not fit is computed in smaller pieces
     wandb: bool = False  # every epoch is also told to Weights & Biases
 

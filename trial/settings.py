@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from model.groups import Slot
+from model.config import CheckpointedSlot
 from search_spaces.errors import SpaceError
 
 
@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     threads_per_trial: int = Field(1, ge=1, description="torch threads of one CPU trial")
     loader_workers: int = Field(0, ge=0, description="processes per trial that make its blocks; 0: the trial itself")
     compile: bool = Field(False, description="torch.compile every network; on a CPU it is slower and needs a compiler")
-    checkpointed: Annotated[tuple[Slot, ...], NoDecode] = Field(
+    checkpointed: Annotated[tuple[CheckpointedSlot, ...], NoDecode] = Field(
         (), description="slots, comma between, whose activations are computed again to save memory: norm,temporal"
     )
     recover_oom: bool = Field(False, description="a step that does not fit in memory is computed in smaller pieces")

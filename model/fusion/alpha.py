@@ -18,8 +18,8 @@ from model.protocols import BlockConfig, Penalties, Sizes
 class AlphaFusionConfig(BlockConfig):
     kind: Literal["alpha"] = "alpha"
     alpha_init: float = Field(0.3, gt=0, lt=1, description="the neighbours' share at the start")
-    alpha_min: float = Field(0.1, ge=0, lt=1, description="below it the share is penalised")
-    alpha_penalty: float = Field(1.0, ge=0, description="weight of the penalty")
+    alpha_min: float = Field(0.1, gt=0, lt=1, description="below it the share is penalised")
+    alpha_penalty: float = Field(1.0, gt=0, description="weight of the penalty")
 
     @model_validator(mode="after")
     def _starts_above_the_floor(self) -> AlphaFusionConfig:

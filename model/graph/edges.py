@@ -64,8 +64,6 @@ EdgesConfig = Annotated[GivenEdgesConfig | KNNEdgesConfig | BothEdgesConfig, Fie
 class GivenEdges(nn.Module):
     """The edges that came with the day."""
 
-    chooses = False  # edges of its own
-
     def forward(
         self, h_BNH: Tensor, eligible_BN: Tensor, edge_index: Tensor, edge_attr: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -81,8 +79,6 @@ class GivenEdges(nn.Module):
 
 class KNNEdges(nn.Module):
     """From the `k` nearest stocks of the day's universe to each stock of it."""
-
-    chooses = True
 
     def __init__(self, config: FoundEdgesConfig) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -59,6 +59,11 @@ class AttentionGraphConfig(GraphBlockConfig):
     edge_weight_penalty: float = Field(0.01, ge=0, description="on attention that concentrates on few neighbours")
     attention_entropy_penalty: float = Field(0.001, ge=0, description="on attention that stays even")
     waived_penalties: tuple[Penalty, ...] = Field((), description="penalties that are zero on purpose")
+
+    @field_validator("waived_penalties")
+    @classmethod
+    def _in_one_order(cls, names: tuple[Penalty, ...]) -> tuple[Penalty, ...]:
+        return tuple(sorted(set(names)))
 
     @model_validator(mode="after")
     def _penalties_are_on_or_waived(self) -> AttentionGraphConfig:

@@ -26,6 +26,9 @@ class Tempered(MessagePassing):
         )
         self.temperature = config.temperature
 
+    def __repr__(self) -> str:
+        return f"{super().__repr__().removesuffix(')')}, temperature={self.temperature})"
+
     def forward(self, h_MH: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Heard:
         message, (_, attention) = super().forward(h_MH, edge_index, edge_attr, return_attention_weights=True)
         return Heard(message, attention)

@@ -20,6 +20,7 @@ from model.norm.auxiliary import relative_squared_error
 from model.protocols import NormBlockConfig, Sizes
 
 TINY = 1e-12
+TIE = 2e-6  # by which a frequency counts less than the one before: above rounding, below any difference that matters
 
 
 class FANConfig(NormBlockConfig):
@@ -46,7 +47,7 @@ def _amplitude(window: int) -> Tensor:
     weight[0] = 2.0
     if window % 2 == 0:
         weight[-1] = 2.0
-    return weight
+    return weight * (1 - TIE * torch.arange(len(weight)))
 
 
 class FAN(nn.Module):
@@ -76,8 +77,8 @@ class FAN(nn.Module):
     def strongest(self, coefficients: Tensor) -> Tensor:
         """1 for the `top_k` frequencies of largest amplitude, 0 for the others: [.., 2R, C] -> [.., R, C].
 
-        The largest is taken out `top_k` - 1 times and what then is largest is the threshold: for few of few, three
-        times as fast as sorting. Equal amplitudes are kept together.
+        The largest is taken out `top_k` - 1 times and what then is largest is the threshold: for few of few, faster
+        than sorting. Of equal amplitudes, as the first day of a stock has them, the slower frequency counts more.
         """
         power = coefficients.float().square().unflatten(-2, (2, -1)).sum(-3) * self.amplitude.unsqueeze(-1)
         rest = power

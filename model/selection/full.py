@@ -1,6 +1,6 @@
 """Full variable selection (Lim et al. 2021, eq. 6-8): one gated residual network per feature, and one over all.
 
-    w = F * softmax(u + W_2 elu(W_1 x)),    u_j = r_j . GRN_j(x_j),    y = w * x
+    w = F * softmax(u + R GRN(W_0 x)),    u_j = r_j . GRN_j(w_j x_j + b_j),    y = w * x
 
 As in the paper the weights depend on what each feature's own network makes of it and on all features together. Unlike
 there, what is weighed is the feature and not the network's normalised output: that would erase the scale of a window
@@ -22,7 +22,7 @@ from model.selection.light import LightSelection
 class FullSelectionConfig(BlockConfig):
     kind: Literal["full"] = "full"
     width: int = Field(16, ge=2, description="channels of each feature's network")
-    bottleneck: int = Field(16, ge=1, description="width of the hidden layer over all features")
+    bottleneck: int = Field(16, ge=2, description="channels of the network over all features")
 
     def build(self, sizes: Sizes) -> nn.Module:
         return FullSelection(sizes.features, self.width, self.bottleneck)

@@ -1,8 +1,9 @@
-"""Light variable selection: one softmax gate over all features (after Lim et al. 2021, eq. 6, without the GRN bank).
+"""Light variable selection: one softmax gate over all features (after Lim et al. 2021, eq. 6).
 
-    w = F * softmax(W2 elu(W1 x)),    y = w * x
+    w = F * softmax(R GRN(W_0 x)),    y = w * x
 
-The weights average to one, so the gate neither shrinks nor bounds the features, and a window keeps its scale.
+It is the network that the paper weighs its features with, without those of the features. The weights average to one, so
+the gate neither shrinks nor bounds the features, and a window keeps its scale.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from model.protocols import BlockConfig, Sizes
+from model.selection.grn import GRNBank
 
 
 class LightSelectionConfig(BlockConfig):
     kind: Literal["light"] = "light"
-    bottleneck: int = Field(16, ge=1, description="width of the gate's hidden layer")
+    bottleneck: int = Field(16, ge=2, description="channels of the gated residual network")
 
     def build(self, sizes: Sizes) -> nn.Module:
         return LightSelection(sizes.features, self.bottleneck)
@@ -30,12 +31,11 @@ class LightSelection(nn.Module):
 
     def __init__(self, features: int, bottleneck: int) -> None:
         super().__init__()
-        self.inner = nn.Linear(features, bottleneck)
-        self.outer = nn.Linear(bottleneck, features)
+        self.joint = GRNBank(1, features, bottleneck, features)
 
     def logits(self, x_TNF: Tensor) -> Tensor:
         """What the softmax over features is taken of: [T, N, F]."""
-        return self.outer(functional.elu(self.inner(x_TNF)))
+        return self.joint(x_TNF.flatten(0, 1).unsqueeze(1)).view_as(x_TNF)
 
     def weights(self, x_TNF: Tensor) -> Tensor:
         """Selection weights per (day, stock), mean one over features: [T, N, F]."""

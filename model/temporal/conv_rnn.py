@@ -1,7 +1,8 @@
 """Three convolution and pooling stages, a GRU (Cho et al. 2014) over what is left, and masked attention pooling.
 
-Each stage halves the window: conv, GroupNorm, GELU, max-pooling by two. The mask is pooled exactly as often as the
-signal, so that a pooled place counts as observed where any of its days is. A window of 90 leaves 11 places.
+Each stage halves the window: conv, GroupNorm, GELU, max-pooling by two, padded on the side of the oldest day so that no
+day is lost. The mask is pooled exactly as often as the signal, so that a pooled place counts as observed where any of
+its days is. A window of 90 leaves 12 places.
 
     out = sum_t softmax_t(v . tanh(W s_t)) s_t  over the observed places
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,7 +20,7 @@ from model.layers import masked_softmax, recurrent
 from model.protocols import BlockConfig, Sizes
 
 KERNELS = (7, 5, 3)  # days, one per stage
-SHORTEST = 2 * 2 ** len(KERNELS)  # window that leaves two places, so that the recurrence has a step
+SHORTEST = 2 ** len(KERNELS) + 1  # window that leaves two places, so that the recurrence has a step
 
 
 class ConvRNNConfig(BlockConfig):
@@ -52,9 +54,14 @@ class ConvRNN(nn.Module):
         return (weights_MP.unsqueeze(-1) * states_MPH).sum(dim=1).unflatten(0, x_BNLH.shape[:2])
 
     def pooled(self, x_MLH: Tensor, mask_ML: Tensor) -> tuple[Tensor, Tensor]:
-        """[M, L, H] and [M, L] -> [M, P, H] and [M, P], P = L / 8."""
+        """[M, L, H] and [M, L] -> [M, P, H] and [M, P], P = L / 8 rounded up."""
         x_MHL, mask = x_MLH.transpose(1, 2), mask_ML.to(x_MLH.dtype)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x_MHL = functional.max_pool1d(functional.gelu(norm(convolution(x_MHL))), 2)
-            mask = functional.max_pool1d(mask, 2)
+            x_MHL = _halved(functional.gelu(norm(convolution(x_MHL))), torch.finfo(x_MHL.dtype).min)
+            mask = _halved(mask, 0.0)
         return x_MHL.transpose(1, 2), mask > 0
+
+
+def _halved(x: Tensor, blank: float) -> Tensor:
+    """The larger of each two days, [.., L] -> [.., ceil(L / 2)]; a single oldest day stands by itself."""
+    return functional.max_pool1d(functional.pad(x, (x.shape[-1] % 2, 0), value=blank), 2)

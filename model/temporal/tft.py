@@ -1,5 +1,6 @@
 """Temporal fusion encoder (Lim et al. 2021, sections 4.3, 4.5): sector context, LSTM, interpretable attention.
 
+An unobserved day is no input. There is no position-wise network behind the attention (eq. 20): graph and head follow.
 Only the last day is predicted from, so causal self-attention is read at its last position alone: one query, the
 enriched last state, over the observed days of the window. The value projection is applied to the weighted mean, which
 gives the same numbers without a projection per day of the window:
@@ -48,7 +49,8 @@ class TFTEncoder(nn.Module):
         self.after_attention = GatedResidual(hidden, dropout)
 
     def forward(self, x_BNLH: Tensor, mask_BNL: Tensor, sector_BN: Tensor) -> Tensor:
-        x_MLH, mask_ML = x_BNLH.flatten(0, 1), mask_BNL.flatten(0, 1)
+        mask_ML = mask_BNL.flatten(0, 1)
+        x_MLH = x_BNLH.flatten(0, 1) * mask_ML.unsqueeze(-1)  # an unobserved day is no input
         context_MH = self.sector(sector_BN.flatten())
         states_MLH, query_MH = self.read(x_MLH, context_MH)
         weights_ML = self.attention(query_MH, states_MLH, mask_ML).mean(dim=1)

@@ -188,6 +188,19 @@ def test_an_edge_speaks_to_its_target_on_its_day_alone(member: type[BlockConfig]
     assert changed.nonzero().tolist() == [[day, stock]]
 
 
+@each_graph_block
+def test_with_a_graph_block_the_presence_of_a_neighbour_changes_those_who_hear_it(member: type[BlockConfig]) -> None:
+    config, given, gone = variant(REFERENCE, graph=member()), inputs(), 2
+    kept = (given.edge_index % STOCKS != gone).all(dim=0)
+    without = given._replace(edge_index=given.edge_index[:, kept], edge_attr=given.edge_attr[kept])
+    changed = (_score(config, given) - _score(config, without)).abs().amax(dim=-1) > 1e-6
+    heard = torch.zeros(DAYS, STOCKS, dtype=torch.bool)
+    for source, target in given.edge_index.T.tolist():
+        heard[target // STOCKS, target % STOCKS] |= source % STOCKS == gone
+    heard[:, gone] = True  # it hears nobody any more
+    assert torch.equal(changed, heard)
+
+
 def test_a_graph_block_without_edges_refuses() -> None:
     bare = inputs()._replace(
         edge_index=torch.empty(2, 0, dtype=torch.long), edge_attr=torch.empty(0, SIZES.edge_attributes)
@@ -298,9 +311,8 @@ def test_the_seed_decides_the_start_of_every_slot() -> None:
 def test_no_two_slots_start_from_the_same_draws() -> None:
     """A layer of the same fan-in would repeat another's weights, were the slot's name no part of the seed."""
     net = network()
-    first, second = net.selection.inner.weight[: SIZES.hidden], net.projection.weight
-    assert first.shape == second.shape
-    assert (first != second).all()
+    first, second = net.selection.joint.embed.flatten(), net.projection.weight.flatten()
+    assert (first[: len(second)] != second).all()
 
 
 def test_building_a_network_draws_nothing_from_the_global_generator() -> None:

@@ -162,6 +162,25 @@ def test_the_input_and_every_parameter_get_a_gradient(slot: str, member: type[Bl
 
 
 @each_block
+def test_a_block_moves_whole_to_another_device(slot: str, member: type[BlockConfig]) -> None:
+    """Nothing that it computes with stays behind: no tensor outside its parameters and buffers."""
+    block = _build(member).to("meta")
+    for tensor in (*block.parameters(), *block.buffers()):
+        assert tensor.is_meta
+    for module in block.modules():
+        assert not [name for name, value in vars(module).items() if isinstance(value, Tensor)]
+
+
+@each_block
+def test_a_block_says_what_it_is(slot: str, member: type[BlockConfig]) -> None:
+    block = _build(member)
+    said = repr(block)
+    assert type(block).__name__ in said
+    children = [name for name, _ in block.named_children()]
+    assert all(f"({name})" in said for name in children)
+
+
+@each_block
 def test_a_config_is_frozen(slot: str, member: type[BlockConfig]) -> None:
     config = member()
     for name in type(config).model_fields:

@@ -43,7 +43,7 @@ def test_attention_is_told_edge_by_edge_with_codes() -> None:
     assert edges.day.tolist() == (target // STOCKS).tolist()
     for node in range(DAYS * STOCKS):
         here = (edges.day == node // STOCKS) & (edges.target == CODES[node % STOCKS])
-        np.testing.assert_allclose(edges.weight_EA[here].sum(axis=0), 1, rtol=1e-5)
+        np.testing.assert_allclose(edges.weight_LEA[0, here].sum(axis=0), 1, rtol=1e-5)
 
 
 def test_neighbours_that_were_chosen_in_the_hidden_state_are_told_too() -> None:
@@ -62,7 +62,7 @@ def test_alpha_is_told() -> None:
 
 def test_a_feature_that_the_gate_prefers_is_told_so() -> None:
     net = network()
-    net.selection.outer.bias.data[3] += 3
+    net.selection.joint.read_bias.data[0, 0, 3] += 3
     weights = explain(net, inputs(), FEATURES, CODES).feature_weight
     assert max(weights, key=weights.get) == "f3"
 
@@ -99,28 +99,61 @@ def test_the_importance_of_an_edge_is_what_its_day_loses_without_it() -> None:
         whole = net(*given).score_BNK
         without = net(*given._replace(edge_index=given.edge_index[:, kept], edge_attr=given.edge_attr[kept])).score_BNK
     day = int(given.edge_index[1, edge]) // STOCKS
-    expected = (whole - without)[day].abs().mean(dim=0)
+    expected = (whole - without)[day].abs().sum(dim=0)
     np.testing.assert_allclose(edge_importance(net, given, [edge])[0], expected, rtol=1e-4, atol=1e-7)
     assert edge_importance(net, given, []).shape == (0, SIZES.horizons)
 
 
 def test_the_only_edge_that_carries_something_is_the_important_one() -> None:
     net, given = network(variant(REFERENCE, graph=GATv2Config(temperature=0.05))), inputs()
-    attention = explain(net, given, FEATURES, CODES).edges.weight_EA.mean(axis=1)
+    attention = explain(net, given, FEATURES, CODES).edges.weight_LEA[0].mean(axis=1)
     importance = edge_importance(net, given, range(len(attention))).mean(axis=1)
     assert np.corrcoef(attention, importance)[0, 1] > 0.5
 
 
 @pytest.mark.parametrize("edge", [-1, 54])
 def test_an_edge_that_is_not_there_is_refused(edge: int) -> None:
-    with pytest.raises(ValueError, match=r"of which there are 54; got \["):
+    with pytest.raises(ValueError, match=r"among the 54 that the graph block hears over, got \["):
         edge_importance(network(), inputs(), [edge])
 
 
-@pytest.mark.parametrize(
-    "graph", [GATv2Config(edges=KNNEdgesConfig(k=2)), {"kind": "self"}, {"kind": "identity"}], ids=str
-)
-def test_edges_that_the_block_chooses_or_does_not_hear_cannot_be_left_out(graph: object) -> None:
+@pytest.mark.parametrize("graph", [{"kind": "self"}, {"kind": "identity"}], ids=str)
+def test_where_nobody_is_heard_no_edge_can_be_left_out(graph: object) -> None:
     config = ModelConfig.model_validate(REFERENCE.model_dump() | {"graph": graph, "fusion": {"kind": "identity"}})
-    with pytest.raises(ValueError, match=r"hears over those of data\.graph alone"):
+    with pytest.raises(ValueError, match="this network's hears nobody"):
         edge_importance(network(config), inputs(), [0])
+
+
+def test_an_edge_that_was_found_in_the_hidden_state_can_be_left_out() -> None:
+    net = network(variant(REFERENCE, graph=GATv2Config(edges=KNNEdgesConfig(k=2), layers=2)))
+    edges = explain(net, inputs(), FEATURES, CODES).edges
+    importance = edge_importance(net, inputs(), range(len(edges.source)))
+    assert importance.shape == (len(edges.source), SIZES.horizons)
+    assert (importance > 0).any()
+    assert edges.weight_LEA.shape[0] == 2, "both hops"
+
+
+def test_the_only_edge_of_a_block_can_be_left_out() -> None:
+    given = inputs()
+    one = given._replace(edge_index=given.edge_index[:, :1], edge_attr=given.edge_attr[:1])
+    assert (edge_importance(network(), one, [0]) > 0).all()
+
+
+def test_under_autocast_it_tells_the_same_in_float32() -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        told = explain(network(), inputs(), FEATURES, CODES)
+    assert told.edges.weight_LEA.dtype == np.float32
+    exact = explain(network(), inputs(), FEATURES, CODES)
+    np.testing.assert_allclose(told.neighbours_share, exact.neighbours_share, atol=0.05)
+
+
+@pytest.mark.parametrize(("features", "codes"), [(FEATURES[:-1], CODES), (FEATURES, CODES[1:])])
+def test_names_of_another_store_are_refused(features: list[str], codes: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"names must be those of the block's 6 stocks and 7 features"):
+        explain(network(), inputs(), features, codes)
+
+
+def test_a_block_in_which_nobody_was_observed_is_refused() -> None:
+    given = inputs()
+    with pytest.raises(ValueError, match="must have an observed stock"):
+        explain(network(), given._replace(observed_TN=torch.zeros_like(given.observed_TN)), FEATURES, CODES)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from model.config import ModelConfig
-from model.memory import MemoryLine, peak_bytes, predict_memory
-from tests.model.samples import REFERENCE, every_network, inputs, network
+from model.memory import MemoryLine, forecast, peak_bytes, predict_memory
+from tests.model.samples import REFERENCE, SIZES, every_network, inputs, network
 
 CPU = torch.device("cpu")
 NETWORKS = [pytest.param(config, id=name) for name, config in every_network()]
@@ -78,3 +78,11 @@ def test_checkpointing_lowers_the_forecast() -> None:
 def test_probes_ascend(sizes: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="two sizes, the second larger"):
         predict_memory(lambda days: None, CPU, sizes)
+
+
+@pytest.mark.parametrize("config", NETWORKS)
+def test_a_configuration_can_be_forecast_without_data(config: ModelConfig) -> None:
+    line = forecast(config, SIZES, 60, CPU, degree=3)
+    assert line.peak(8) == pytest.approx(peak_bytes(_step(config), 8, CPU), rel=0.35)
+    wider = forecast(config, SIZES, 120, CPU, degree=3)
+    assert wider.per_day > 1.6 * line.per_day

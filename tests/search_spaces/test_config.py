@@ -17,9 +17,11 @@ from pydantic import BaseModel, ValidationError
 from data.config import DataConfig, NoGraphConfig, SplitConfig
 from model.augment.identity import IdentityAugmentConfig
 from model.fusion.identity import IdentityFusionConfig
+from model.graph.edges import KNNEdgesConfig
 from model.graph.gatv2 import GATv2Config
 from model.graph.identity import NoGraphBlockConfig
 from model.head.identity import IdentityHeadConfig
+from model.head.quantile import QuantileHeadConfig
 from model.norm.fan import FANConfig
 from model.norm.fan_san import FANSANConfig
 from model.norm.identity import IdentityNormConfig
@@ -267,6 +269,37 @@ class TestRulesBetweenSections:
     @pytest.mark.parametrize("norm", [FANConfig(), IdentityNormConfig()])
     def test_without_slices_any_window_will_do(self, norm: FANConfig | IdentityNormConfig) -> None:
         assert REFERENCE.replace(**{"data.window": 13, "model.norm": norm}).data.window == 13
+
+    @pytest.mark.parametrize("block", ["norm", "fusion"])
+    def test_multipliers_are_for_blocks_that_learn(self, block: str) -> None:
+        off = REFERENCE.replace(**{"model.norm": IdentityNormConfig()} | NO_GRAPH)
+        with pytest.raises(SpaceError, match=rf"must name blocks that have parameters, but {block} has none"):
+            off.replace(**{"train.groups": {block: {"learning_rate": 0.5}}})
+        assert REFERENCE.replace(**{"train.groups": {block: {"learning_rate": 0.5}}}).train.groups
+
+    def test_neighbours_are_kept_within_a_block(self) -> None:
+        with pytest.raises(SpaceError, match=r"refresh_days must divide train\.block_days 4.*but it is 3"):
+            REFERENCE.replace(**{"model.graph.edges": KNNEdgesConfig(refresh_days=3)})
+        assert REFERENCE.replace(**{"model.graph.edges": KNNEdgesConfig(refresh_days=2)}).hash != REFERENCE.hash
+
+    def test_neighbours_in_the_hidden_state_need_no_given_edges(self) -> None:
+        config = REFERENCE.replace(**{"data.graph": NoGraphConfig(), "model.graph.edges": KNNEdgesConfig()})
+        assert config.model.graph.edges.kind == "knn"
+
+    def test_the_order_of_waivers_makes_no_difference(self) -> None:
+        names = ("edge_weight_penalty", "attention_entropy_penalty")
+        zero = dict.fromkeys(names, 0.0)
+        one, other = (GATv2Config(**zero, waived_penalties=order) for order in (names, names[::-1]))
+        assert one == other
+
+    def test_a_weight_of_a_loss_that_the_network_has_not_is_no_setting(self) -> None:
+        off = REFERENCE.replace(**{"model.norm": IdentityNormConfig()})
+        assert off.replace(**{"train.loss.auxiliary_weight": 0.5}).hash == off.hash
+        assert REFERENCE.replace(**{"train.loss.auxiliary_weight": 0.5}).hash != REFERENCE.hash
+
+    def test_a_quantile_head_has_the_quantile_loss(self) -> None:
+        with pytest.raises(SpaceError, match=r"Set train\.loss to \{kind: quantile\}, or model\.head"):
+            REFERENCE.replace(**{"model.head": QuantileHeadConfig()})
 
     def test_heads_divide_the_hidden_size(self) -> None:
         with pytest.raises(SpaceError, match="heads must divide hidden=36"):

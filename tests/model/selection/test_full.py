@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.selection import grn
 from model.selection.full import FullSelection, FullSelectionConfig
-from model.selection.light import LightSelection
 from tests.model.samples import SIZES, normal
 
 T, N, F = 5, 4, SIZES.features
@@ -16,7 +15,15 @@ T, N, F = 5, 4, SIZES.features
 
 def _selection(width: int = 6) -> FullSelection:
     torch.manual_seed(0)
-    return FullSelectionConfig(width=width).build(SIZES)
+    return trained(FullSelectionConfig(width=width).build(SIZES))
+
+
+def trained(selection: nn.Module) -> nn.Module:
+    """With biases and scales as they are after training: none is where it started."""
+    for name, parameter in selection.named_parameters():
+        if "bias" in name or name.endswith("scale"):
+            parameter.data += 0.3 * normal(*parameter.shape, seed=len(name))
+    return selection
 
 
 def network(bank: grn.GRNBank, member: int, x_S: Tensor) -> Tensor:
@@ -26,10 +33,11 @@ def network(bank: grn.GRNBank, member: int, x_S: Tensor) -> Tensor:
         return value @ getattr(bank, name)[member] + getattr(bank, f"{name}_bias")[member, 0]
 
     a = dense("embed", x_S)
-    left, right = dense("gate", dense("inner", torch.where(a > 0, a, a.exp() - 1))).split(bank.width)
+    inner = dense("inner", a)
+    left, right = dense("gate", torch.where(inner > 0, inner, inner.exp() - 1)).split(bank.width)
     y = a + left / (1 + (-right).exp())
-    normed = (y - y.mean()) / (y.var(unbiased=False) + 1e-5).sqrt() * bank.scale[member, 0]
-    return dense("read", normed)
+    normed = (y - y.mean()) / (y.var(unbiased=False) + 1e-5).sqrt()
+    return dense("read", normed * bank.scale[member, 0] + bank.scale_bias[member, 0])
 
 
 def test_the_weights_compute_their_equation_feature_by_feature() -> None:
@@ -38,7 +46,7 @@ def test_the_weights_compute_their_equation_feature_by_feature() -> None:
     for day, stock in [(0, 0), (3, 2), (4, 3)]:
         row = x[day, stock]
         own = torch.stack([network(selection.networks, f, row[f : f + 1])[0] for f in range(F)])
-        joint = LightSelection.logits(selection, x)[day, stock]
+        joint = network(selection.joint, 0, row)
         exponents = (own + joint).exp()
         torch.testing.assert_close(given[day, stock], F * exponents / exponents.sum() * row)
 

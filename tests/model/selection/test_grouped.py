@@ -7,14 +7,14 @@ import torch
 
 from model.selection.grouped import GroupedSelection, GroupedSelectionConfig
 from tests.model.samples import SIZES, normal
-from tests.model.selection.test_full import network
+from tests.model.selection.test_full import network, trained
 
 T, N, F = 5, 4, SIZES.features
 
 
 def _selection(size: int) -> GroupedSelection:
     torch.manual_seed(0)
-    return GroupedSelectionConfig(group_size=size, width=6).build(SIZES)
+    return trained(GroupedSelectionConfig(group_size=size, width=6).build(SIZES))
 
 
 @pytest.mark.parametrize("size", [2, 3, F, F + 4])

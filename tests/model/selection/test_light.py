@@ -6,6 +6,8 @@ import torch
 
 from model.selection.light import LightSelection
 from tests.model.samples import normal
+from tests.model.selection.test_full import network as grn
+from tests.model.selection.test_full import trained
 
 T, N, F = 6, 4, 7
 
@@ -17,13 +19,10 @@ def test_the_weights_are_positive_and_average_one() -> None:
 
 
 def test_the_output_computes_its_equation() -> None:
-    block, x = LightSelection(F, bottleneck=3), normal(T, N, F)
-    inner, outer = block.inner, block.outer
+    block, x = trained(LightSelection(F, bottleneck=3)), normal(T, N, F)
     for day, stock in [(0, 0), (3, 2), (5, 3)]:
         row = x[day, stock]
-        hidden = inner.weight @ row + inner.bias
-        elu = torch.where(hidden > 0, hidden, hidden.exp() - 1)
-        gate = (outer.weight @ elu + outer.bias).exp()
+        gate = grn(block.joint, 0, row).exp()
         torch.testing.assert_close(block(x)[day, stock], F * gate / gate.sum() * row)
 
 

@@ -80,9 +80,8 @@ def test_dropout_works_in_training_alone(member: type[BlockConfig]) -> None:
     assert torch.equal(encoder.eval()(x, mask, SECTOR), encoder(x, mask, SECTOR))
 
 
-@pytest.mark.parametrize("kind", ["lstm", "attention", "conv_rnn"])
-def test_the_values_of_an_unobserved_day_are_no_input(kind: str) -> None:
-    member = next(m for m in READERS if m().kind == kind)
+@each_reader
+def test_the_values_of_an_unobserved_day_are_no_input(member: type[BlockConfig]) -> None:
     encoder, x, mask = _encoder(member()), normal(B, N, L, H), _mask()
     other = torch.where(mask.unsqueeze(-1), x, 99.0)
     torch.testing.assert_close(encoder(x, mask, SECTOR), encoder(other, mask, SECTOR))
@@ -132,9 +131,10 @@ def test_the_attention_computes_its_equation_head_by_head(heads: int) -> None:
 
 
 def _halved(x: Tensor) -> Tensor:
-    """The larger of each two days; an odd last day is dropped, as pooling does."""
-    pairs = x[: len(x) // 2 * 2].unflatten(0, (-1, 2))
-    return pairs.amax(dim=1)
+    """The larger of each two days; where their number is odd, the oldest stands by itself."""
+    odd = len(x) % 2
+    pairs = x[odd:].unflatten(0, (-1, 2)).amax(dim=1)
+    return torch.cat([x[:1], pairs]) if odd else pairs
 
 
 @pytest.mark.parametrize("window", [20, 90])
@@ -142,8 +142,8 @@ def test_signal_and_mask_are_pooled_equally_often(window: int) -> None:
     encoder, x = _encoder(ConvRNNConfig(), window), normal(3, window, H)
     mask = uniform(3, window, seed=1) < 0.2
     pooled, observed = encoder.pooled(x, mask)
-    assert pooled.shape == (3, window // 8, H)
-    assert observed.shape == (3, window // 8)
+    places = math.ceil(window / 8)
+    assert (pooled.shape, observed.shape) == ((3, places, H), (3, places))
     expected = mask[1].float()
     for _ in range(3):
         expected = _halved(expected)
@@ -179,9 +179,23 @@ def test_the_pooling_attends_to_observed_places_alone() -> None:
     torch.testing.assert_close(encoder(x, mask, SECTOR[:1, :1])[0, 0], expected)
 
 
-@pytest.mark.parametrize("window", [2, 8, 15])
+@pytest.mark.parametrize("window", [9, 20, 60, 90, 91])
+@pytest.mark.parametrize("days", [1, 2, 4])
+def test_a_stock_that_was_observed_on_its_last_days_alone_is_seen(window: int, days: int) -> None:
+    encoder, x = _encoder(ConvRNNConfig(), window), normal(1, 3, window, H)
+    mask = torch.zeros(1, 3, window, dtype=torch.bool)
+    mask[:, :, -days:] = True
+    sector = torch.zeros(1, 3, dtype=torch.long)
+    out = encoder(x, mask, sector)
+    assert (out != 0).any(dim=-1).all()
+    moved = x.clone()
+    moved[:, :, -1] += 1
+    assert (encoder(moved, mask, sector) != out).any(dim=-1).all()
+
+
+@pytest.mark.parametrize("window", [2, 8])
 def test_a_window_too_short_to_be_halved_is_refused(window: int) -> None:
-    with pytest.raises(ValueError, match=f"needs 16 days; got {window}"):
+    with pytest.raises(ValueError, match=f"needs 9 days; got {window}"):
         ConvRNN(H, window, 0.1)
 
 

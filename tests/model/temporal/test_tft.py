@@ -28,9 +28,9 @@ def _mask() -> Tensor:
     return mask
 
 
-def _read(encoder: TFTEncoder, x: Tensor, sector: int) -> tuple[Tensor, Tensor]:
+def _read(encoder: TFTEncoder, x: Tensor, mask: Tensor, sector: int) -> tuple[Tensor, Tensor]:
     """The states of one window [L, H] and its enriched last one [H], as the equations have them."""
-    context = encoder.sector.weight[sector]
+    x, context = x * mask.unsqueeze(-1), encoder.sector.weight[sector]
     hidden, cell = (encoder.start.weight @ context + encoder.start.bias).split(H)
     states = encoder.lstm(x, (hidden.tanh().unsqueeze(0), cell.unsqueeze(0)))[0]
     last, rich = encoder.after_lstm(x[-1], states[-1]), encoder.enrichment
@@ -59,7 +59,7 @@ def test_the_folded_attention_is_the_attention_over_keys_and_values(heads: int) 
         given = encoder(x, mask, SECTOR)
         for day, stock in torch.cartesian_prod(torch.arange(B), torch.arange(N)).tolist():
             if mask[day, stock].any():
-                states, last = _read(encoder, x[day, stock], int(SECTOR[day, stock]))
+                states, last = _read(encoder, x[day, stock], mask[day, stock], int(SECTOR[day, stock]))
                 attended = encoder.out(_unfolded(encoder, states, last, mask[day, stock])[0])
                 torch.testing.assert_close(given[day, stock], encoder.after_attention(last, attended))
 
