@@ -20,7 +20,6 @@ from model.norm.auxiliary import relative_squared_error
 from model.protocols import NormBlockConfig, Sizes
 
 TINY = 1e-12
-TIE = 2e-6  # by which a frequency counts less than the one before: above rounding, below any difference that matters
 
 
 class FANConfig(NormBlockConfig):
@@ -47,7 +46,7 @@ def _amplitude(window: int) -> Tensor:
     weight[0] = 2.0
     if window % 2 == 0:
         weight[-1] = 2.0
-    return weight * (1 - TIE * torch.arange(len(weight)))
+    return weight
 
 
 class FAN(nn.Module):
@@ -78,13 +77,19 @@ class FAN(nn.Module):
         """1 for the `top_k` frequencies of largest amplitude, 0 for the others: [.., 2R, C] -> [.., R, C].
 
         The largest is taken out `top_k` - 1 times and what then is largest is the threshold: for few of few, faster
-        than sorting. Of equal amplitudes, as the first day of a stock has them, the slower frequency counts more.
+        than sorting. Windows with equal amplitudes, as a stock has them on its first day, are sorted after all.
         """
         power = coefficients.float().square().unflatten(-2, (2, -1)).sum(-3) * self.amplitude.unsqueeze(-1)
         rest = power
         for _ in range(self.top_k - 1):
             rest = rest.masked_fill(rest >= rest.amax(dim=-2, keepdim=True), -1.0)
-        return (power >= rest.amax(dim=-2, keepdim=True)).to(coefficients.dtype)
+        keep = (power >= rest.amax(dim=-2, keepdim=True)).to(coefficients.dtype)
+        crowded = keep.sum(dim=-2) > self.top_k
+        if crowded.any():
+            order = power.movedim(-2, -1)[crowded].sort(dim=-1, descending=True, stable=True).indices
+            chosen = torch.zeros_like(order, dtype=keep.dtype).scatter_(-1, order[:, : self.top_k], 1.0)
+            keep.movedim(-2, -1)[crowded] = chosen
+        return keep
 
     def normalize(self, x_BNLH: Tensor) -> tuple[Tensor, Tensor]:
         x_BLC = x_BNLH.transpose(1, 2).flatten(2)  # C = N*H; of a block's windows a view, so that nothing is copied
