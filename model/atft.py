@@ -125,8 +125,8 @@ class ATFT(nn.Module):
     ) -> Flow:
         """Everything before fusion and head; arguments as in `forward`."""
         p_TNH = self.projection(self._run("selection", self.selection, x_TNF))
-        x_BNLH = p_TNH.unfold(0, self.window, 1).transpose(-1, -2)
         mask_BNL = observed_TN.unfold(0, self.window, 1)
+        x_BNLH = _filled(p_TNH.unfold(0, self.window, 1).transpose(-1, -2), mask_BNL)
         y_BNLH, stats = self._run("norm", self.norm.normalize, x_BNLH)
         z_BNLH = self._run("augment", self.augment, y_BNLH)
         own_BNH = self.norm.restore(self._run("temporal", self.temporal, z_BNLH, mask_BNL, sector_BN), stats)
@@ -145,6 +145,17 @@ class ATFT(nn.Module):
         known = observed_TN[self.window :] & observed_TN[self.window - 1 : -1]
         beyond = torch.zeros_like(p_TNH[:1])
         return torch.cat([following, beyond]), torch.cat([known, torch.zeros_like(observed_TN[:1])])
+
+
+def _filled(x_BNLH: Tensor, mask_BNL: Tensor) -> Tensor:
+    """Windows with the mean of their observed days on the others: a day that is missing is neither zero nor a shock.
+
+    In the memory layout of the block, days outside and stocks inside, so that the normalisers need no copy.
+    """
+    x_BLNH, mask_BLN1 = x_BNLH.transpose(1, 2), mask_BNL.transpose(1, 2).unsqueeze(-1)
+    observed = mask_BLN1.sum(dim=1, keepdim=True).clamp(min=1)
+    mean = (x_BLNH * mask_BLN1).sum(dim=1, keepdim=True) / observed
+    return torch.where(mask_BLN1, x_BLNH, mean).transpose(1, 2)
 
 
 @contextmanager

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from model.atft import ATFT
 from model.config import SLOTS, ModelConfig
+from model.graph.edges import BothEdgesConfig, KNNEdgesConfig
+from model.graph.gatv2 import GATv2Config
+from model.graph.sage import SAGEConfig
 from model.head.point import PointHeadConfig
 from model.protocols import BlockConfig, Sizes
 
@@ -39,10 +42,13 @@ def variant(base: ModelConfig, **blocks: object) -> ModelConfig:
 
 
 def every_network() -> Iterator[tuple[str, ModelConfig]]:
-    """The reference network with one slot filled by each member of its union in turn."""
+    """The reference network with one slot filled by each member of its union in turn, and some of their options."""
     for slot in SLOTS:
         for member in members(slot):
             yield f"{slot}={member().kind}", variant(REFERENCE, **{slot: member()})
+    yield "graph=gatv2 over knn", variant(REFERENCE, graph=GATv2Config(edges=KNNEdgesConfig(k=2)))
+    yield "graph=sage over both, 3 hops", variant(REFERENCE, graph=SAGEConfig(layers=3, edges=BothEdgesConfig(k=2)))
+    yield "head=point with LayerScale", variant(REFERENCE, head=PointHeadConfig(small_init=False, layer_scale=0.5))
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

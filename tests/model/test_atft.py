@@ -135,6 +135,7 @@ def test_the_last_row_of_a_days_window_is_the_day_itself() -> None:
     last_day = variant(REFERENCE, temporal={"kind": "identity"}, norm={"kind": "identity"})
     last_day = variant(last_day, graph=NoGraphBlockConfig())
     given = inputs()
+    given.observed_TN[L - 1 :] = True  # a day that is missing is its window's mean
     for day in range(DAYS):
         x = given.x_TNF.clone()
         x[day + L - 1] += 1
@@ -252,8 +253,36 @@ def test_a_window_is_the_day_and_the_days_before_it_with_their_mask(monkeypatch:
     (x_BNLH,), (_, mask_BNL, _) = arguments["normalize"], arguments["temporal"]
     for day in range(DAYS):
         rows = slice(day, day + L)
-        torch.testing.assert_close(x_BNLH[day], projected_TNH[rows].transpose(0, 1))
-        assert torch.equal(mask_BNL[day], given.observed_TN[rows].T)
+        observed = given.observed_TN[rows].T
+        assert torch.equal(mask_BNL[day], observed)
+        torch.testing.assert_close(x_BNLH[day][observed], projected_TNH[rows].transpose(0, 1)[observed])
+
+
+def test_a_missing_day_is_the_mean_of_the_windows_observed_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, given = network(), inputs()
+    calls = _recorded(net, monkeypatch)
+    net(*given)
+    (x_BNLH,) = dict(calls)["normalize"]
+    projected_TNH = net.projection(net.selection(given.x_TNF))
+    for day, stock in [(0, 0), (2, 3)]:
+        window, observed = projected_TNH[day : day + L, stock], given.observed_TN[day : day + L, stock]
+        assert not observed.all()
+        expected = window[observed].mean(dim=0).expand(int((~observed).sum()), -1)
+        torch.testing.assert_close(x_BNLH[day, stock][~observed], expected)
+
+
+@pytest.mark.parametrize("kind", ["san", "revin"])
+def test_missing_days_are_no_volatility(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stock that stands still has no deviation, whether or not some of its days are missing."""
+    net = network(variant(NO_GRAPH, norm={"kind": kind}))
+    calls = _recorded(net, monkeypatch)
+    given = inputs()
+    x, observed = torch.full_like(given.x_TNF, 0.7), torch.ones_like(given.observed_TN)
+    observed[5:9] = False
+    x[5:9] = 0.0  # as the loader leaves a missing day
+    net(*given._replace(x_TNF=x, observed_TN=observed))
+    (windows,) = dict(calls)["normalize"]
+    assert net.norm.removed(windows)["deviation"].max() < 0.011  # the floor
 
 
 def test_the_fusion_gets_the_own_view_first_and_the_neighbours_second(monkeypatch: pytest.MonkeyPatch) -> None:
