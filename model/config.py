@@ -104,7 +104,7 @@ class ModelConfig(BlockConfig):
         if self.graph.kind == "identity" and self.fusion.kind not in WITHOUT_NEIGHBOURS:
             raise ValueError(
                 f"fusion must be 'identity' or 'concat' where graph is 'identity', got {self.fusion.kind!r}: it would "
-                f"have no neighbours to weigh"
+                f"have no neighbours to weigh. Set fusion to {{kind: identity}}."
             )
         return self
 

@@ -35,7 +35,7 @@ class TrialConfig(BaseModel):
         if len(self.train.horizon_weights) != len(self.data.horizons):
             raise ValueError(
                 f"train.horizon_weights must have one weight per horizon {self.data.horizons}, got "
-                f"{self.train.horizon_weights}"
+                f"{self.train.horizon_weights}. Give as many weights as horizons."
             )
         if self.model.needs_given_edges and isinstance(self.data.graph, NoGraphConfig):
             raise ValueError(

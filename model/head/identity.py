@@ -17,7 +17,8 @@ class IdentityHeadConfig(BlockConfig):
     def build(self, sizes: Sizes) -> nn.Module:
         if sizes.hidden < sizes.horizons:
             raise ValueError(
-                f"an identity head needs a channel per horizon: {sizes.horizons} horizons, hidden {sizes.hidden}"
+                f"an identity head needs a channel per horizon: {sizes.horizons} horizons, hidden {sizes.hidden}. "
+                f"Raise hidden, or choose another head."
             )
         return IdentityHead(sizes.horizons)
 

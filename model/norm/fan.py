@@ -59,7 +59,10 @@ class FAN(nn.Module):
         super().__init__()
         frequencies = window // 2 + 1
         if top_k >= frequencies:
-            raise ValueError(f"FAN's top_k must be below the window's {frequencies} frequencies, got {top_k}")
+            raise ValueError(
+                f"FAN's top_k must be below the window's {frequencies} frequencies, got {top_k}. Lower it, or choose a "
+                f"longer window."
+            )
         self.top_k = top_k
         self.register_buffer("basis", fourier_basis(window), persistent=False)
         self.register_buffer("amplitude", _amplitude(window), persistent=False)

@@ -43,8 +43,10 @@ class SAN(nn.Module):
     def __init__(self, window: int, hidden: int, slice_length: int) -> None:
         super().__init__()
         if window % slice_length or window == slice_length:
+            fitting = [str(days) for days in range(2, window // 2 + 1) if window % days == 0]
             raise ValueError(
-                f"SAN's slice_length must divide the window {window} into two slices or more, got {slice_length}"
+                f"SAN's slice_length must divide the window {window} into two slices or more, got {slice_length}. "
+                f"Choose one of {', '.join(fitting) or 'none'}, or another window."
             )
         self.num_slices = window // slice_length
         self.next_mean = nn.Linear(self.num_slices, 1)

@@ -38,7 +38,8 @@ class ConvRNN(nn.Module):
         super().__init__()
         if window < SHORTEST:
             raise ValueError(
-                f"conv_rnn halves the window {len(KERNELS)} times, so it needs {SHORTEST} days; got {window}"
+                f"conv_rnn halves the window {len(KERNELS)} times, so it needs {SHORTEST} days; got {window}. Choose a "
+                f"longer window, or another temporal block."
             )
         self.convolutions = nn.ModuleList(nn.Conv1d(hidden, hidden, size, padding=size // 2) for size in KERNELS)
         self.norms = nn.ModuleList(nn.GroupNorm(1, hidden) for _ in KERNELS)
