@@ -49,6 +49,7 @@ ENDING: dict[str, dict[str, Any]] = {  # where a store ends: not what stands in 
 SHARING: dict[str, dict[str, Any]] = {
     "window": {"window": 9},
     "clip": {"clip": 3.0},
+    "scaler": {"scaler": "streaming"},
     "graph": {"graph": {"kind": "none"}},
     "labels.winsorise": {"labels": {"winsorise": 0.01}},
     "labels.scale_by_volatility": {"labels": {"scale_by_volatility": True}},

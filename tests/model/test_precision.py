@@ -81,7 +81,7 @@ def test_an_unknown_slot_cannot_be_checkpointed() -> None:
         network(REFERENCE, checkpointed=("gate",))
 
 
-@pytest.mark.parametrize("graph", ["gatv2", "identity"])
+@pytest.mark.parametrize("graph", [pytest.param("gatv2", marks=pytest.mark.long), "identity"])
 def test_a_compiled_network_gives_the_same_scores_and_keeps_its_names(graph: str) -> None:
     """Traced by dynamo and differentiated ahead of time; the code generator is the machine's to have."""
     config = REFERENCE if graph == "gatv2" else variant(REFERENCE, graph={"kind": "identity"})

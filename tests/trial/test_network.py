@@ -39,7 +39,8 @@ def _one_thread() -> None:
 @pytest.fixture
 def config(small_config: DataConfig) -> TrialConfig:
     data = small_config.model_copy(update={"window": 20})
-    return TrialConfig(data=data, train=TrainConfig(horizon_weights=(1.0, 1.0))).replace(**STILL)
+    config = TrialConfig(data=data, train=TrainConfig(horizon_weights=(1.0, 1.0)))
+    return config.replace(**STILL, **{"model.hidden": 16})
 
 
 @pytest.fixture
