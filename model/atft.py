@@ -44,7 +44,6 @@ class Flow(NamedTuple):
 
     p_TNH: Tensor  # projected features
     x_BNLH: Tensor  # their windows
-    y_BNLH: Tensor  # normalised windows
     stats: Any  # what the normaliser took out and expects
     own_BNH: Tensor
     graph_BNH: Tensor
@@ -131,7 +130,7 @@ class ATFT(nn.Module):
         z_BNLH = self._run("augment", self.augment, y_BNLH)
         own_BNH = self.norm.restore(self._run("temporal", self.temporal, z_BNLH, mask_BNL, sector_BN), stats)
         graph_BNH, penalties = self._run("graph", self.graph, own_BNH, eligible_BN, edge_index, edge_attr)
-        return Flow(p_TNH, x_BNLH, y_BNLH, stats, own_BNH, graph_BNH, penalties)
+        return Flow(p_TNH, x_BNLH, stats, own_BNH, graph_BNH, penalties)
 
     def _run(self, slot: str, block: Callable[..., Any], *inputs: Tensor) -> Any:
         """The block's output; with the slot checkpointed, its activations are not kept."""

@@ -39,8 +39,10 @@ def parameter_groups(model: nn.Module, weight_decay: float, groups: Mapping[Slot
     multipliers = {str(slot): group for slot, group in groups.items()}
     found: list[dict[str, Any]] = []
     for slot, block in model.named_children():
-        own = multipliers.pop(slot, GroupConfig()) if any(True for _ in block.parameters()) else GroupConfig()
         matrices, others = _split(block)
+        if not matrices and not others:
+            continue
+        own = multipliers.pop(slot, GroupConfig())
         decay = weight_decay * own.weight_decay
         found.append(_group(f"{slot}/matrices", matrices, decay, own.learning_rate))
         found.append(_group(f"{slot}/others", others, 0.0, own.learning_rate))

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import torch
 
-SIGNS = (
-    "out of memory",
-    "can't allocate memory",
-    "not enough memory",
-)  # of CPU allocators, which have no type of their own
+# CPU allocators have no type of error of their own.
+SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -69,8 +69,16 @@ class WandbTracker:
 
 
 def open_tracker(order: TrialOrder) -> Tracker:
-    """The tracker that the machine's settings ask for."""
-    return WandbTracker(order) if order.machine.wandb else NoTracker()
+    """The tracker that the machine's settings ask for; none where it cannot begin."""
+    if not order.machine.wandb:
+        return NoTracker()
+    import wandb
+
+    try:
+        return WandbTracker(order)
+    except wandb.Error as error:
+        logger.warning("Weights & Biases does not take trial %d: %s", order.number, error)
+        return NoTracker()
 
 
 def refuse_missing_tracker(wandb: bool) -> None:

@@ -10,7 +10,9 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
+from model.augment.runs import random_runs
 from model.norm.fan import fourier_basis
 from model.protocols import BlockConfig, Sizes
 
@@ -36,15 +38,9 @@ class FreqDropout(nn.Module):
 
     def band(self, batch: torch.Size, device: torch.device) -> Tensor:
         """Random masks [*batch, R]: a contiguous band of non-zero frequencies, with the given probability."""
-        frequencies = self.basis.shape[1] // 2
-        widest = max(1, round(self.width * (frequencies - 1)))
-        length = torch.randint(1, widest + 1, batch, device=device)
-        room = frequencies - length
-        start = 1 + (torch.rand(batch, device=device) * room).long().clamp(max=room - 1)
-        position = torch.arange(frequencies, device=device)
-        inside = (position >= start.unsqueeze(-1)) & (position < (start + length).unsqueeze(-1))
-        hit = torch.rand(batch, device=device) < self.probability
-        return (inside & hit.unsqueeze(-1)).to(self.basis.dtype)
+        nonzero = self.basis.shape[1] // 2 - 1
+        runs = random_runs(batch, nonzero, self.width, self.probability, device)
+        return functional.pad(runs, (1, 0)).to(self.basis.dtype)
 
     def forward(self, x_BNLH: Tensor) -> Tensor:
         if not self.training:

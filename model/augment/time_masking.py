@@ -10,7 +10,9 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
+from model.augment.runs import random_runs
 from model.protocols import BlockConfig, Sizes
 
 
@@ -32,12 +34,8 @@ class TimeMasking(nn.Module):
 
     def run(self, batch: torch.Size, window: int, device: torch.device) -> Tensor:
         """Random masks [*batch, L]: True on one run of days before the last, with the given probability."""
-        longest = max(1, round(self.width * (window - 1)))
-        length = torch.randint(1, longest + 1, batch, device=device)
-        start = (torch.rand(batch, device=device) * (window - length)).long()
-        day = torch.arange(window, device=device)
-        inside = (day >= start.unsqueeze(-1)) & (day < (start + length).unsqueeze(-1))
-        return inside & (torch.rand(batch, device=device) < self.probability).unsqueeze(-1)
+        runs = random_runs(batch, window - 1, self.width, self.probability, device)
+        return functional.pad(runs, (0, 1))
 
     def forward(self, x_BNLH: Tensor) -> Tensor:
         if not self.training:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+TINY = 1e-6  # floor of a deviation: below it a day's values are one value
+
 
 def mean_over_days(each_BNK: Tensor, mask_BNK: Tensor) -> Tensor:
     """[K]. A day counts once, however many stocks it has; one without a label counts nothing."""
     count_BK = mask_BNK.sum(dim=1)
     daily_BK = each_BNK.where(mask_BNK, 0.0).sum(dim=1) / count_BK.clamp(min=1)
-    return _over_days(daily_BK, count_BK > 0)
-
-
-def _over_days(daily_BK: Tensor, counts_BK: Tensor) -> Tensor:
-    return daily_BK.where(counts_BK, 0.0).sum(dim=0) / counts_BK.sum(dim=0).clamp(min=1)
+    return daily_BK.sum(dim=0) / (count_BK > 0).sum(dim=0).clamp(min=1)
 
 
 def standardised(values_BNK: Tensor, mask_BNK: Tensor) -> tuple[Tensor, Tensor]:
@@ -30,9 +28,6 @@ def centred(values_BNK: Tensor, mask_BNK: Tensor) -> tuple[Tensor, Tensor]:
     mean = values_BNK.where(mask_BNK, 0.0).sum(dim=1, keepdim=True) / count
     less = (values_BNK - mean).where(mask_BNK, 0.0)
     return less, (less.square().sum(dim=1, keepdim=True) / count + TINY**2).sqrt()
-
-
-TINY = 1e-6  # floor of a deviation: below it a day's values are one value
 
 
 def weighted(by_horizon_K: Tensor, weights: tuple[float, ...]) -> Tensor:

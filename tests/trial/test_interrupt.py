@@ -88,7 +88,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(
 @pytest.mark.long
 def test_a_study_survives_kills_at_random_moments(ray_head: str, sweep_panel: Path, tmp_path: Path) -> None:
     """Six SIGKILLs between one and four seconds after the first new epoch; then it runs to its end."""
-    rng, trials = random.Random(11), 12
+    rng, trials = random.Random(11), 24  # so many that ASHA does not end the study before the last kill
     arguments = command(tmp_path, sweep_panel, ray_head, trials)
     epochs = 0
     for _ in range(6):

@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import wandb
 
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
@@ -74,3 +75,14 @@ def test_a_failing_tracker_is_said_and_hurts_nobody(
     own = [record for record in caplog.records if record.name == "trial.tracking"]
     assert [record.levelname for record in own] == ["WARNING", "WARNING"]
     assert all("no route to host" in record.getMessage() for record in own)
+
+
+def test_a_tracker_that_cannot_begin_is_said_and_hurts_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(**_: object) -> None:
+        raise wandb.errors.CommError("no route to host")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    assert isinstance(open_tracker(_order(tmp_path, wandb=True)), NoTracker)
+    assert "does not take trial 3: no route to host" in caplog.text
