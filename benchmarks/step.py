@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.blocks import ATTRIBUTES, random_block, random_edges, train_step
-from benchmarks.device import on_device
+from benchmarks.device import on_device, train_step
 from benchmarks.measure import alternating, seconds
 from benchmarks.textbook import Textbook, fan_by_fft
 from model.atft import ATFT
 from model.config import ModelConfig
+from model.memory import random_days
 from model.norm.fan import FANConfig
 from model.protocols import Sizes
 from model.selection.full import FullSelectionConfig
@@ -33,7 +33,7 @@ from model.selection.grouped import GroupedSelectionConfig
 from model.selection.light import LightSelectionConfig
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-STOCKS, WINDOW, FEATURES, HORIZONS = 256, 20, 182, 4
+STOCKS, WINDOW, FEATURES, HORIZONS, ATTRIBUTES = 256, 20, 182, 4, 4
 PEAK_SIZE = 1024  # of the square matrices whose product is the machine's peak
 
 Figures = dict[str, float]
@@ -101,8 +101,8 @@ def _steps(sizes: Sizes, block_days: int, repeat: int) -> Figures:
 def _textbook(sizes: Sizes) -> Callable[[], None]:
     torch.manual_seed(0)
     net = Textbook(sizes.features, sizes.hidden, sizes.edge_attributes, sizes.horizons).train()
-    x = torch.randn(STOCKS, WINDOW, sizes.features)
-    index, attr = random_edges(1, STOCKS)
+    x_TNF, *_, index, attr = random_days(sizes, 1, STOCKS)
+    x = x_TNF.transpose(0, 1).contiguous()  # the windows of one day
     target = torch.randn(STOCKS, sizes.horizons)
 
     def step() -> None:
@@ -113,7 +113,7 @@ def _textbook(sizes: Sizes) -> Callable[[], None]:
 
 
 def _ours(config: ModelConfig, sizes: Sizes, days: int) -> Callable[[], None]:
-    net, inputs = ATFT(config, sizes, seed=0).train(), random_block(sizes, days, STOCKS)
+    net, inputs = ATFT(config, sizes, seed=0).train(), random_days(sizes, days, STOCKS)
     return lambda: train_step(net, inputs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Literal, get_args
 
 import torch
@@ -123,7 +124,13 @@ class ModelConfig(BlockConfig):
         Raises:
             ValueError: a block does not go with the window or the horizons.
         """
-        sizes = Sizes(features=2, hidden=self.hidden, window=window, edge_attributes=4, horizons=horizons)
-        with torch.device("meta"):
-            built = {slot: getattr(self, slot).build(sizes) for slot in SLOTS}
-        return {"projection"} | {slot for slot, block in built.items() if any(True for _ in block.parameters())}
+        return set(_with_parameters(self, window, horizons))
+
+
+@lru_cache(maxsize=256)
+def _with_parameters(config: ModelConfig, window: int, horizons: int) -> frozenset[str]:
+    """Built once per network: a sweep makes many configurations that differ elsewhere."""
+    sizes = Sizes(features=2, hidden=config.hidden, window=window, edge_attributes=4, horizons=horizons)
+    with torch.device("meta"):
+        built = {slot: getattr(config, slot).build(sizes) for slot in SLOTS}
+    return frozenset({"projection"} | {slot for slot, block in built.items() if any(True for _ in block.parameters())})

@@ -52,19 +52,21 @@ def forecast(config: ModelConfig, sizes: Sizes, stocks: int, device: torch.devic
 
     def step(days: int) -> None:
         net.zero_grad(set_to_none=True)
-        out = net(*_random_days(sizes, days, stocks, degree, device))
+        out = net(*random_days(sizes, days, stocks, degree, device))
         (out.level_BNKQ.square().mean() + sum(out.penalties.values(), out.auxiliary)).backward()
 
     return predict_memory(step, device)
 
 
-def _random_days(sizes: Sizes, days: int, stocks: int, degree: int, device: torch.device) -> tuple[Tensor, ...]:
-    """Arguments of the network's forward."""
+def random_days(
+    sizes: Sizes, days: int, stocks: int, degree: int = 20, device: torch.device | None = None
+) -> tuple[Tensor, ...]:
+    """Arguments of the network's forward: every stock is there every day and hears `degree` others."""
     there = torch.ones(days + sizes.window - 1, stocks, dtype=torch.bool, device=device)
+    sector = torch.arange(stocks, device=device).remainder(sizes.sectors).expand(days, -1)
     target = torch.arange(days * stocks, device=device).repeat_interleave(degree)
     source = torch.randint(0, stocks, (len(target),), device=device) + target // stocks * stocks
     attr = torch.randn(len(target), sizes.edge_attributes, device=device)
-    sector = torch.zeros(days, stocks, dtype=torch.long, device=device)
     x_TNF = torch.randn(*there.shape, sizes.features, device=device)
     return x_TNF, there, there[:days], sector, torch.stack([source, target]), attr
 

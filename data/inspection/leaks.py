@@ -6,11 +6,10 @@ import numpy as np
 
 from data.bars import day_rank
 from data.findings import Finding, doubt, error
-from data.inspection.panel import Panel
+from data.inspection.panel import Panel, sampled_days
 from data.labels import forward_returns
 
 LEAK, SUSPICIOUS = 0.97, 0.5  # |mean daily rank correlation| of a feature and a forward return
-SAMPLED_DAYS = 24  # days on which leaks are looked for
 
 
 def leaks(panel: Panel) -> list[Finding]:
@@ -18,7 +17,7 @@ def leaks(panel: Panel) -> list[Finding]:
     if not panel.columns.own:
         return []
     days = panel.present.shape[0]
-    sampled = np.unique(np.linspace(0, max(0, days - panel.config.reach - 2), SAMPLED_DAYS).astype(int))
+    sampled = sampled_days(days - panel.config.reach - 1)
     each = []
     for day in sampled:
         own = np.asarray(panel.features[day, :, panel.num_built_in :], np.float64)

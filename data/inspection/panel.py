@@ -14,6 +14,8 @@ from data.dense import release
 from data.findings import Finding
 from data.ingest import RowFaults
 
+SAMPLED_DAYS = 24  # days that stand for a panel where a look at all of them would cost too much
+LARGE_MEDIAN = 0.3  # median size above which values are no returns as fractions
 STRETCH_BYTES = 64 << 20  # of one array that a check reads at once
 
 
@@ -44,6 +46,17 @@ class Panel:
 
     def name(self, day: int, stock: int) -> str:
         return f"{self.axes.dates[day]} {self.axes.codes[stock]}"
+
+
+def sampled_days(num_days: int) -> np.ndarray:
+    """Places spread evenly over so many days."""
+    return np.unique(np.linspace(0, max(0, num_days - 1), SAMPLED_DAYS).astype(int))
+
+
+def sizes_on(values: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Absolute known values of [D, N] on some days."""
+    sizes = np.abs(np.asarray(values[days]))
+    return sizes[np.isfinite(sizes)]
 
 
 Check = Callable[[Panel], list[Finding]]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from data.findings import Finding, doubt, error
-from data.inspection.panel import Cells, Panel
+from data.inspection.panel import LARGE_MEDIAN, Cells, Panel, sampled_days, sizes_on
 
 DOUBTFUL_FACTOR = 2.0  # one-day change of a close that is doubted
 STALE_DAYS = 20  # unchanged closes in a row
-LARGE_MEDIAN = 0.3  # median size of a one-day return above which it is no fraction
-SAMPLED_DAYS = 24
 
 
 def impossible_prices(panel: Panel) -> list[Finding]:
@@ -62,19 +60,12 @@ def absurd_returns(panel: Panel) -> list[Finding]:
     found = _absurd_factors(panel, "close", _Changes(panel)) if "close" in panel.bars else []
     if "returns" not in panel.bars:
         return found
-    if "close" in panel.bars and (size := _usual_size(panel.bars["returns"])) > LARGE_MEDIAN:
+    sizes = sizes_on(panel.bars["returns"], sampled_days(len(panel.axes.dates)))
+    if "close" in panel.bars and len(sizes) and (size := float(np.median(sizes))) > LARGE_MEDIAN:
         law, way = "a return should be a fraction (0.01 is 1%)", "Divide percents by 100, or exclude the column."
         name = panel.columns.roles["returns"]
         return [*found, doubt("large return", name, 1, "column", f"median size {size:.3g}", law, way)]
     return found + _absurd_factors(panel, "returns", _Returns(panel))
-
-
-def _usual_size(returns: np.ndarray) -> float:
-    """Median size of the returns of some days."""
-    days = np.unique(np.linspace(0, len(returns) - 1, SAMPLED_DAYS).astype(int))
-    sizes = np.abs(np.asarray(returns[days]))
-    sizes = sizes[np.isfinite(sizes)]
-    return float(np.median(sizes)) if len(sizes) else 0.0
 
 
 def _absurd_factors(panel: Panel, role: str, factors: _Changes | _Returns) -> list[Finding]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from data.findings import Finding, doubt, error
-from data.inspection.leaks import SAMPLED_DAYS, rank_correlations
-from data.inspection.panel import Cells, Panel
+from data.inspection.leaks import rank_correlations
+from data.inspection.panel import LARGE_MEDIAN, Cells, Panel, sampled_days, sizes_on
 from data.labels import forward_returns
 
-LARGE_MEDIAN = 0.3  # median size of a target above which it is no return as a fraction
 SAME, MAX_DELAY = 0.97, 3  # rank correlation with the prices' own returns, and the delays that are tried
 
 
@@ -22,8 +21,7 @@ def own_targets(panel: Panel) -> list[Finding]:
 
 
 def _sizes(panel: Panel, number: int, name: str) -> list[Finding]:
-    sizes = np.abs(panel.labels[_sampled(panel), :, number])
-    sizes = sizes[np.isfinite(sizes)]
+    sizes = sizes_on(panel.labels[..., number], _sampled(panel))
     if len(sizes) and np.median(sizes) > LARGE_MEDIAN:
         law = "a target should be a return as a fraction (0.01 is 1%)"
         way = "Divide percents by 100; scores that are no returns may stay, as RankIC asks for their order alone."
@@ -67,5 +65,4 @@ def _agreement(panel: Panel, day: int, number: int, horizon: int) -> np.ndarray:
 
 
 def _sampled(panel: Panel) -> np.ndarray:
-    days = panel.present.shape[0] - panel.config.reach - MAX_DELAY
-    return np.unique(np.linspace(0, max(0, days - 1), SAMPLED_DAYS).astype(int))
+    return sampled_days(panel.present.shape[0] - panel.config.reach - MAX_DELAY)
