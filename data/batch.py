@@ -46,9 +46,38 @@ class DayBlock:
 
     @property
     def windows_BLNF(self) -> Tensor:
-        """[B, L, N, F] view of x: the window of each day, without a copy."""
+        """[B, L, N, F] view of x: the window of each day, without a copy. Of a whole block, not of a piece."""
         length = len(self.x_TNF) - len(self.days) + 1
         return self.x_TNF.unfold(0, length, 1).movedim(-1, 1)
+
+    def pieces(self, days: int) -> list[DayBlock]:
+        """The block in pieces of at most so many days, views of it; itself where it is that small.
+
+        A piece that is not the last has one more row of `x_TNF`, the day after its own, so that what a network learns
+        of the day to come does not depend on how a block is cut.
+        """
+        if days >= len(self.days):
+            return [self]
+        return [self._piece(first, min(first + days, len(self.days))) for first in range(0, len(self.days), days)]
+
+    def _piece(self, first: int, stop: int) -> DayBlock:
+        stocks = self.eligible_BN.shape[1]
+        rows = slice(first, stop + len(self.x_TNF) - len(self.days) + 1)
+        target_E = self.edge_index_2E[1]
+        own_E = (target_E >= first * stocks) & (target_E < stop * stocks)
+        own = slice(first, stop)
+        return DayBlock(
+            days=self.days[first:stop],
+            x_TNF=self.x_TNF[rows],
+            observed_TN=self.observed_TN[rows],
+            eligible_BN=self.eligible_BN[own],
+            sector_BN=self.sector_BN[own],
+            edge_index_2E=self.edge_index_2E[:, own_E] - first * stocks,
+            edge_attr_E4=self.edge_attr_E4[own_E],
+            return_BNK=self.return_BNK[own],
+            target_BNK=self.target_BNK[own],
+            label_mask_BNK=self.label_mask_BNK[own],
+        )
 
     def to(self, device: torch.device) -> DayBlock:
         """The block on a device; itself where it is there already."""

@@ -53,6 +53,11 @@ class FoldBlocks:
         return len(self.fold.train)
 
     @property
+    def last_train_days(self) -> range:
+        """The last block of the training days."""
+        return range(max(self.fold.train.start, self.fold.train.stop - self.block_days), self.fold.train.stop)
+
+    @property
     def num_days_left_out(self) -> int:
         """Training and scored days whose cross-section is too small to be ranked."""
         return sum(not self.has_enough_stocks(day) for days in (self.fold.train, self.fold.score) for day in days)
@@ -86,10 +91,10 @@ class FoldBlocks:
             block = make_block(self.store, self.graphs, self.targets, self.config, days, x_TNF)
             yield block.to(self.device)
 
-    def scored(self) -> Iterator[DayBlock]:
-        """All scored days once, in calendar order."""
-        score, width = self.fold.score, self.block_days
-        return self.stream([range(d, min(d + width, score.stop)) for d in range(score.start, score.stop, width)])
+    def in_order(self, days: range) -> Iterator[DayBlock]:
+        """Scored or validation days once each, in calendar order."""
+        width = self.block_days
+        return self.stream([range(d, min(d + width, days.stop)) for d in range(days.start, days.stop, width)])
 
     def has_enough_stocks(self, day: int) -> bool:
         """Whether the day's cross-section is large enough to be ranked; other days are left out and counted."""
@@ -99,7 +104,7 @@ class FoldBlocks:
 def _enough_stocks(targets: np.ndarray, fold: Fold, config: DataConfig) -> dict[int, bool]:
     """Day of the fold -> every horizon has enough labelled stocks of the universe."""
     enough: dict[int, bool] = {}
-    for days in (fold.train, fold.score):
+    for days in (fold.train, fold.validation, fold.score):
         for start in range(days.start, days.stop, 32):
             part = slice(start, min(start + 32, days.stop))
             least = np.isfinite(targets[part]).sum(axis=1).min(axis=1)

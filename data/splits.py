@@ -27,6 +27,25 @@ class Fold:
     name: str  # "search" or "confirm-1", "confirm-2", ...
     train: range
     score: range
+    validation: range = range(0)  # days between them, watched while training and learned by nobody
+
+    def watching(self, days: int, purge: int) -> Fold:
+        """The fold whose last `days` training days are watched instead of learned, `purge` days before them left out.
+
+        Raises:
+            ShortHistoryError: too few days would be left to learn from.
+        """
+        if not days:
+            return self
+        validation = range(self.train.stop - days, self.train.stop)
+        train = range(self.train.start, validation.start - purge)
+        if len(train) < MIN_TRAIN_DAYS:
+            raise ShortHistoryError(
+                f"fold {self.name} must have at least {MIN_TRAIN_DAYS} days to learn from, but {days} validation days "
+                f"and the {purge} before them leave {max(0, len(train))} of {len(self.train)}. Lower "
+                f"train.validation_days."
+            )
+        return Fold(self.name, train, self.score, validation)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ from model.protocols import (
     TemporalEncoder,
 )
 
+UNLIMITED = 2**31
+
 
 class Prediction(NamedTuple):
     """What the network says of B days, N stocks and K horizons, and what saying so costs."""
@@ -86,6 +88,7 @@ class ATFT(nn.Module):
                 )
             self.add_module(slot, block)
         self.median = self.head.levels.index(MEDIAN)
+        self.stocks_at_once = UNLIMITED  # in the pointwise stage; changes memory and no number beyond rounding
 
     def forward(
         self,
@@ -96,10 +99,11 @@ class ATFT(nn.Module):
         edge_index: Tensor,
         edge_attr: Tensor,
     ) -> Prediction:
-        """Scores B = T - L + 1 days.
+        """Scores B days.
 
         Args:
-            x_TNF: scaled features of the B days and the L - 1 before them.
+            x_TNF: scaled features of the B days and the L - 1 before them; one more row, of the day after them, is
+                seen by the normaliser's auxiliary loss alone.
             observed_TN: bool, the stock has a row on the day.
             eligible_BN: bool, the stock is in the day's universe.
             sector_BN: int64 sector codes, 0 where unknown.
@@ -109,7 +113,8 @@ class ATFT(nn.Module):
         flow = self.encode(x_TNF, observed_TN, eligible_BN, sector_BN, edge_index, edge_attr)
         fused_BNH = self._run("fusion", self.fusion, flow.own_BNH, flow.graph_BNH)
         level_BNKQ = self._run("head", self.head, fused_BNH).float()  # losses are sums over days, in full precision
-        auxiliary = self.norm.auxiliary_loss(flow.stats, *self._next_day(flow.p_TNH.float(), observed_TN))
+        following = self._next_day(flow.p_TNH.float(), observed_TN, len(eligible_BN))
+        auxiliary = self.norm.auxiliary_loss(flow.stats, *following)
         penalties = flow.penalties | self.fusion.penalties() if self.training else {}
         return Prediction(level_BNKQ, level_BNKQ[..., self.median], auxiliary, penalties)
 
@@ -123,14 +128,29 @@ class ATFT(nn.Module):
         edge_attr: Tensor,
     ) -> Flow:
         """Everything before fusion and head; arguments as in `forward`."""
-        p_TNH = self.projection(self._run("selection", self.selection, x_TNF))
-        mask_BNL = observed_TN.unfold(0, self.window, 1)
-        x_BNLH = _filled(p_TNH.unfold(0, self.window, 1).transpose(-1, -2), mask_BNL)
+        p_TNH = self._pointwise(x_TNF)
+        rows = len(eligible_BN) + self.window - 1
+        mask_BNL = observed_TN[:rows].unfold(0, self.window, 1)
+        x_BNLH = _filled(p_TNH[:rows].unfold(0, self.window, 1).transpose(-1, -2), mask_BNL)
         y_BNLH, stats = self._run("norm", self.norm.normalize, x_BNLH)
         z_BNLH = self._run("augment", self.augment, y_BNLH)
         own_BNH = self.norm.restore(self._run("temporal", self.temporal, z_BNLH, mask_BNL, sector_BN), stats)
         graph_BNH, penalties = self._run("graph", self.graph, own_BNH, eligible_BN, edge_index, edge_attr)
         return Flow(p_TNH, x_BNLH, stats, own_BNH, graph_BNH, penalties)
+
+    def _pointwise(self, x_TNF: Tensor) -> Tensor:
+        """Selected and projected features: [T, N, H]; where memory is short, for some stocks at a time."""
+        if x_TNF.shape[1] <= self.stocks_at_once:
+            return self.projection(self._run("selection", self.selection, x_TNF))
+        keep = self.training and torch.is_grad_enabled()
+        parts = [
+            checkpoint(self._selected, part_TNF, use_reentrant=False) if keep else self._selected(part_TNF)
+            for part_TNF in x_TNF.split(self.stocks_at_once, dim=1)
+        ]
+        return torch.cat(parts, dim=1)
+
+    def _selected(self, x_TNF: Tensor) -> Tensor:
+        return self.projection(self.selection(x_TNF))
 
     def _run(self, slot: str, block: Callable[..., Any], *inputs: Tensor) -> Any:
         """The block's output; with the slot checkpointed, its activations are not kept."""
@@ -138,12 +158,15 @@ class ATFT(nn.Module):
             return checkpoint(block, *inputs, use_reentrant=False)
         return block(*inputs)
 
-    def _next_day(self, p_TNH: Tensor, observed_TN: Tensor) -> tuple[Tensor, Tensor]:
-        """Detached projection of day t + 1 for each of the B days, and where it is known: within the block alone."""
+    def _next_day(self, p_TNH: Tensor, observed_TN: Tensor, days: int) -> tuple[Tensor, Tensor]:
+        """Detached projection of day t + 1 for each of the B days, and where it is known: within the rows alone."""
         following = p_TNH[self.window :].detach()
         known = observed_TN[self.window :] & observed_TN[self.window - 1 : -1]
-        beyond = torch.zeros_like(p_TNH[:1])
-        return torch.cat([following, beyond]), torch.cat([known, torch.zeros_like(observed_TN[:1])])
+        beyond = days - len(following)  # 1 where no row of the day after is there
+        return (
+            torch.cat([following, p_TNH.new_zeros(beyond, *p_TNH.shape[1:])]),
+            torch.cat([known, known.new_zeros(beyond, known.shape[1])]),
+        )
 
 
 def _filled(x_BNLH: Tensor, mask_BNL: Tensor) -> Tensor:

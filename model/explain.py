@@ -62,7 +62,7 @@ def explain(net: ATFT, inputs: Inputs, features: Sequence[str], codes: Sequence[
     own_days = slice(net.window - 1, None)
     if not observed_TN[own_days].any():
         raise ValueError("a block must have an observed stock to be explained, but this one has none. Take other days.")
-    with _evaluating(net):
+    with evaluating(net):
         flow = net.encode(*inputs)
         weights_F = net.selection.weights(x_TNF[own_days])[observed_TN[own_days]].mean(dim=0)
         share = net.fusion.share(flow.own_BNH, flow.graph_BNH)
@@ -89,7 +89,7 @@ def edge_importance(net: ATFT, inputs: Inputs, edges: Sequence[int]) -> np.ndarr
     """
     if not isinstance(net.graph, GraphBlock):
         raise ValueError("edges can be left out where a graph block hears over some, but this network's hears nobody.")
-    with _evaluating(net):
+    with evaluating(net):
         own_BNH = net.encode(*inputs).own_BNH
         index, attr = net.graph.edges(own_BNH, inputs[2], inputs[4], inputs[5])
         if wrong := [edge for edge in edges if not 0 <= edge < index.shape[1]]:
@@ -129,7 +129,7 @@ def _array(values: Tensor) -> np.ndarray:
 
 
 @contextmanager
-def _evaluating(net: ATFT) -> Iterator[None]:
+def evaluating(net: ATFT) -> Iterator[None]:
     """In evaluation and without gradients, and back as it was."""
     was_training = net.training
     net.eval()

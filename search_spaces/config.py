@@ -49,6 +49,7 @@ class TrialConfig(BaseModel):
                 f"train.groups must name blocks that have parameters, but {', '.join(idle)} has none in this network. "
                 f"Leave it out."
             )
+        self._phases_name_blocks_that_learn(with_parameters)
         refresh_days = getattr(getattr(self.model.graph, "edges", None), "refresh_days", 1)
         if self.train.block_days % refresh_days:
             raise ValueError(
@@ -58,6 +59,20 @@ class TrialConfig(BaseModel):
         self.train.loss.refuse_head(self.model.head.levels)
         return self
 
+    def _phases_name_blocks_that_learn(self, with_parameters: set[str]) -> None:
+        learning = {slot for phase in self.train.phases for slot in phase.learns}
+        if self.train.phases and (never := sorted(with_parameters - learning)):
+            raise ValueError(
+                f"train.phases must let every block with parameters learn in some phase, but {', '.join(never)} never "
+                f"does: it would keep its random start. Name it in a phase's learns."
+            )
+        for phase in self.train.phases:
+            if not with_parameters & set(phase.learns):
+                raise ValueError(
+                    f"a phase must let a block with parameters learn, but in {phase.name!r} none of "
+                    f"{', '.join(phase.learns)} has any in this network. Name another, or leave the phase out."
+                )
+
     @property
     def hash(self) -> str:
         """Equal for equal configurations, whatever their seed, fold and arm. A block that is off has no settings."""
@@ -65,6 +80,11 @@ class TrialConfig(BaseModel):
         if not self.model.norm.predicts:
             del content["train"]["loss"]["auxiliary_weight"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def resumable_hash(self) -> str:
+        """Equal for runs of which one can go on from the other's checkpoint."""
+        return f"{self.hash}-{self.seed}-{self.fold}"
 
     def build_loss(self) -> Loss:
         """What the trial minimises."""

@@ -18,3 +18,8 @@ def diverged(sentence: str) -> TrialEnded:
 def constant_predictions(sentence: str) -> TrialEnded:
     """No day's stocks could be ranked: the scores are all equal."""
     return TrialEnded("constant_predictions", sentence)
+
+
+def no_scored_day(sentence: str) -> TrialEnded:
+    """No day has enough labelled stocks to be scored."""
+    return TrialEnded("no_scored_day", sentence)

@@ -1,9 +1,9 @@
-"""Scoring a fold: daily cross-sectional RankIC of the averaged weights on every scored day, dropout off."""
+"""Scoring a fold: daily cross-sectional metrics of the averaged weights on every scored day, dropout off."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,18 +11,20 @@ import torch
 
 from data.loader import FoldBlocks
 from model.atft import ATFT
-from model.metrics import METRICS
+from model.metrics import METRICS, information_ratio, rank_ic
 from search_spaces.config import TrialConfig
-from trial.endings import constant_predictions, diverged
+from trial.endings import constant_predictions, diverged, no_scored_day
 
 
 class Scores(NamedTuple):
-    """What was predicted and what came: V scored days, N stocks, K horizons."""
+    """What was predicted and what came: V scored days, N stocks, K horizons, Q quantiles."""
 
     days: np.ndarray  # [V] positions in the store
     score: np.ndarray  # [V, N, K]
     label: np.ndarray  # [V, N, K] forward returns
     mask: np.ndarray  # [V, N, K] bool
+    level: np.ndarray  # [V, N, K, Q] in the targets' unit; Q = 1 for a point
+    target: np.ndarray  # [V, N, K] what was learned of the labels
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,24 @@ class EpochResult:
     micro_batch: int  # days per forward pass
     num_days_left_out: int  # scored days with too few stocks
     bad_steps: int  # steps left out for a non-finite loss or gradient
+    phase: str = "all"
+    learning_rate: float = 0.0  # of the last step
+    gradient_norm: float = 0.0  # before clipping, mean over steps
+    validation: float | None = None  # RankIC of the validation days, where somebody watches them
+    vitals: dict[str, Any] = field(default_factory=dict)  # attention, neighbours' share, spread (`model/vitals.py`)
+    events: list[dict[str, str]] = field(default_factory=list)  # what happened besides (`trial/events.py`)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> EpochResult:
-        return cls(**content)
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in content.items() if name in known})
 
 
-def predict(model: ATFT, blocks: FoldBlocks) -> Scores:
-    """Scores of every scored day with the model as it stands, in evaluation mode.
+def predict(model: ATFT, blocks: FoldBlocks, days: range) -> Scores:
+    """Scores of scored or validation days with the model as it stands, in evaluation mode.
 
     Raises:
         TrialEnded: a prediction is not finite.
@@ -59,14 +68,15 @@ def predict(model: ATFT, blocks: FoldBlocks) -> Scores:
     model.eval()
     parts: list[tuple[np.ndarray, ...]] = []
     with torch.inference_mode():
-        for block in blocks.scored():
+        for block in blocks.in_order(days):
             out = model(*block.inputs)
-            tensors = (out.score_BNK, block.return_BNK, block.label_mask_BNK)
+            tensors = (out.score_BNK, block.return_BNK, block.label_mask_BNK, out.level_BNKQ, block.target_BNK)
             parts.append((np.arange(block.days.start, block.days.stop), *(t.cpu().numpy().copy() for t in tensors)))
-    days, score, label, mask = (np.concatenate(column) for column in zip(*parts, strict=True))
-    if not np.isfinite(score[mask]).all():
-        raise diverged(f"{int((~np.isfinite(score[mask])).sum())} of {int(mask.sum())} predictions are not finite")
-    return Scores(days, score, label, mask)
+    scores = Scores(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    wrong = ~np.isfinite(scores.score[scores.mask])
+    if wrong.any():
+        raise diverged(f"{int(wrong.sum())} of {len(wrong)} predictions are not finite")
+    return scores
 
 
 class Evaluation(NamedTuple):
@@ -77,27 +87,60 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(scores: Scores, blocks: FoldBlocks, config: TrialConfig) -> Evaluation:
-    """Means over days of the daily metrics.
+    """Means over days of the daily metrics, and RankIC's information ratio per day.
 
     Raises:
-        TrialEnded: the predictions rank nothing on any day of some horizon.
+        TrialEnded: no day contributes to some horizon, or the predictions rank nothing on any day of it.
     """
-    horizons, weights = config.data.horizons, np.array(config.train.horizon_weights)
-    metrics: dict[str, float] = {}
-    daily: dict[str, np.ndarray] = {}
-    for name, metric in METRICS.items():
-        daily[name] = metric(scores.score, scores.label, scores.mask, config.data.min_stocks)
-        for k, horizon in enumerate(horizons):
-            if not np.isfinite(daily[name][:, k]).any():
-                raise constant_predictions(
-                    f"the {horizon}-day scores of all {len(scores.days)} scored days are constant across stocks"
-                )
-            metrics[f"valid/{name}/{horizon}"] = float(np.nanmean(daily[name][:, k]))
-    by_horizon = np.array([metrics[f"valid/rank_ic/{horizon}"] for horizon in horizons])
-    dates = [str(day) for day in blocks.store.dates[scores.days]]
+    horizons = config.data.horizons
+    daily = {
+        name: metric(scores.score, scores.label, scores.mask, config.data.min_stocks)
+        for name, metric in METRICS.items()
+    }
+    _refuse_undefined(daily["rank_ic"], scores, config)
+    metrics = {
+        f"valid/{name}/{horizon}": float(np.nanmean(values[:, k]))
+        for name, values in daily.items()
+        for k, horizon in enumerate(horizons)
+    }
+    for k, horizon in enumerate(horizons):
+        ratio = information_ratio(daily["rank_ic"][:, k])
+        if math.isfinite(ratio):
+            metrics[f"valid/rank_icir/{horizon}"] = ratio
     rows = {
-        day: [None if math.isnan(v) else float(v) for v in row]
-        for day, row in zip(dates, daily["rank_ic"], strict=True)
+        str(blocks.store.dates[day]): [None if math.isnan(v) else float(v) for v in row]
+        for day, row in zip(scores.days, daily["rank_ic"], strict=True)
     }
     left_out = sum(not blocks.has_enough_stocks(int(day)) for day in scores.days)
-    return Evaluation(float(by_horizon @ weights / weights.sum()), metrics, rows, left_out)
+    return Evaluation(_weighted(daily["rank_ic"], config), metrics, rows, left_out)
+
+
+def weighted_rank_ic(scores: Scores, config: TrialConfig) -> float:
+    """Daily RankIC, mean over days, weighted over horizons.
+
+    Raises:
+        TrialEnded: as `evaluate`.
+    """
+    daily = rank_ic(scores.score, scores.label, scores.mask, config.data.min_stocks)
+    _refuse_undefined(daily, scores, config)
+    return _weighted(daily, config)
+
+
+def _weighted(rank_ic_VK: np.ndarray, config: TrialConfig) -> float:
+    weights = np.array(config.train.horizon_weights)
+    return float(np.nanmean(rank_ic_VK, axis=0) @ weights / weights.sum())
+
+
+def _refuse_undefined(rank_ic_VK: np.ndarray, scores: Scores, config: TrialConfig) -> None:
+    enough_VK = scores.mask.sum(axis=1) >= config.data.min_stocks
+    for k, horizon in enumerate(config.data.horizons):
+        if np.isfinite(rank_ic_VK[:, k]).any():
+            continue
+        if not enough_VK[:, k].any():
+            raise no_scored_day(
+                f"none of the {len(scores.days)} days has the {config.data.min_stocks} labelled stocks at {horizon} "
+                f"days that a cross-section needs"
+            )
+        raise constant_predictions(
+            f"the {horizon}-day scores of all {len(scores.days)} scored days are constant across stocks"
+        )

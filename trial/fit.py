@@ -5,164 +5,155 @@ from __future__ import annotations
 import math
 import resource
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 
 import torch
 from torch.nn.utils import clip_grad_norm_
 
-from data.batch import DayBlock
 from data.loader import FoldBlocks
-from model.losses.config import Loss
 from search_spaces.config import TrialConfig
+from trial.average import evaluated_weights
 from trial.endings import diverged
-from trial.evaluate import EpochResult, evaluate, predict
-from trial.memory import smaller
-from trial.state import TrainState
+from trial.evaluate import EpochResult, evaluate, predict, weighted_rank_ic
+from trial.feed import Feed
+from trial.phase import Span, begin_training, set_rate, span_at
+from trial.state import Progress, TrainState
+
+AfterStep = Callable[[TrainState], None]
+"""Called after every step, when the state is whole; it may raise to leave the loop there."""
 
 
-def fit(state: TrainState, blocks: FoldBlocks, config: TrialConfig, recover_oom: bool = False) -> Iterator[EpochResult]:
+def fit(
+    state: TrainState,
+    blocks: FoldBlocks,
+    config: TrialConfig,
+    recover_oom: bool = False,
+    after_step: AfterStep = lambda state: None,
+) -> Iterator[EpochResult]:
     """Trains from `state` to the last epoch, mutating it; yields after each epoch is trained and scored.
 
-    With `recover_oom`, a step that does not fit in memory is taken again in smaller pieces.
+    Args:
+        state: fresh, or from a checkpoint, in the middle of an epoch too.
+        blocks: of the fold.
+        config: what is trained.
+        recover_oom: whether a step that does not fit in memory is taken again in smaller pieces.
+        after_step: where a signal, a progress bar or a profiler looks in.
 
     Raises:
-        TrialEnded: the trial diverged, or its predictions rank nothing.
+        TrialEnded: the trial diverged, a block is dead, or its predictions rank nothing.
     """
-    while state.epoch < config.train.epochs:
-        started = time.perf_counter()
-        losses, bad_steps = _train_epoch(state, blocks, config, recover_oom)
-        with _averaged_weights(state):
-            state.scores = predict(state.model, blocks)
-        evaluation = evaluate(state.scores, blocks, config)
-        state.epoch += 1
-        result = EpochResult(
-            epoch=state.epoch,
-            is_last=state.epoch == config.train.epochs,
-            value=evaluation.value,
-            best_so_far=max([evaluation.value, *(r.value for r in state.results)]),
-            losses=losses,
-            metrics=evaluation.metrics,
-            daily_rank_ic=evaluation.daily_rank_ic,
-            seconds=time.perf_counter() - started,
-            peak_memory_mib=_peak_memory_mib(state.device),
-            micro_batch=state.micro_batch,
-            num_days_left_out=evaluation.num_days_left_out,
-            bad_steps=bad_steps,
-        )
+    while not state.is_done:
+        started = time.perf_counter() - state.progress.seconds
+        span = span_at(config.train, state.epoch)
+        rate = _train_epoch(state, blocks, config, span, started, recover_oom, after_step)
+        result = _result(state, blocks, config, span, rate, started)
+        state.epoch, state.progress, state.events = state.epoch + 1, Progress(), []
         state.results.append(result)
         yield result
 
 
 def _train_epoch(
-    state: TrainState, blocks: FoldBlocks, config: TrialConfig, recover_oom: bool
-) -> tuple[dict[str, float], int]:
-    """One epoch of steps; returns the mean of every loss part over the good steps, and the number of bad ones."""
-    train = config.train
+    state: TrainState,
+    blocks: FoldBlocks,
+    config: TrialConfig,
+    span: Span,
+    started: float,
+    recover_oom: bool,
+    after_step: AfterStep,
+) -> float:
+    """The steps of an epoch that are not done yet; returns the last learning rate."""
+    train, progress = config.train, state.progress
     steps = blocks.steps(state.epoch, config.seed, train.days_per_step, train.days_per_epoch)
-    total_steps = len(steps) * train.epochs
-    loss = config.build_loss()
-    state.model.train()
-    totals: dict[str, float] = {}
-    bad, bad_in_a_row = 0, 0
-    feed = Feed(blocks, steps, recover_oom)
-    for number in range(len(steps)):
-        rate = train.learning_rate * schedule(state.step, total_steps, train.warmup_share)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate * group["multiplier"]
-        parts = feed.take(state, loss, number)
-        norm = float(clip_grad_norm_(state.model.parameters(), train.clip_norm))
-        state.step += 1
-        if math.isfinite(norm) and math.isfinite(parts["total"]):
-            state.optimizer.step()
-            _update_average(state, train.ema_decay)
-            totals = {name: totals.get(name, 0.0) + value for name, value in parts.items()}
-            bad_in_a_row = 0
-        else:
-            bad, bad_in_a_row = bad + 1, bad_in_a_row + 1
-        state.optimizer.zero_grad(set_to_none=True)
-        if bad_in_a_row >= train.max_bad_steps or bad == len(steps):
-            raise diverged(
-                f"{bad_in_a_row} steps in a row had a non-finite loss or gradient (epoch {state.epoch + 1}, "
-                f"step {state.step}, loss {parts['total']}, gradient norm {norm})"
-            )
-    return {name: value / (len(steps) - bad) for name, value in totals.items()}, bad
+    before, num_steps = (state.epoch - span.first) * len(steps), span.config.epochs * len(steps)
+    feed = Feed(state, blocks, steps, config.build_loss(), recover_oom)
+    rate = 0.0
+    begin_training(state.model, span.config)
+    if before + progress.position == 0:
+        state.health.begin_phase()
+    while progress.position < len(steps):
+        of_phase = before + progress.position
+        rate = set_rate(state.optimizer, train, span, of_phase, num_steps, state.watches.factor)
+        parts = feed.take(progress.position)
+        _step(state, config, parts, of_phase)
+        progress.position += 1
+        progress.seconds = time.perf_counter() - started
+        after_step(state)
+    return rate
 
 
-class Feed:
-    """The blocks of an epoch's steps, in pieces that fit in memory."""
-
-    def __init__(self, blocks: FoldBlocks, steps: list[list[range]], recover_oom: bool) -> None:
-        self.blocks, self.steps, self.recover_oom = blocks, steps, recover_oom
-        self._incoming: Iterator[DayBlock] | None = None
-
-    def take(self, state: TrainState, loss: Loss, number: int) -> dict[str, float]:
-        """Gradients and parts of one step; where it does not fit, in pieces of half as many days.
-
-        Raises:
-            RuntimeError: out of memory, where it may not recover or one day does not fit.
-        """
-        while True:
-            if self._incoming is None:
-                coming = [piece for step in self.steps[number:] for piece in _pieces(step, state.micro_batch)]
-                self._incoming = self.blocks.stream(coming)
-            try:
-                return _accumulate(state, self._incoming, loss, _pieces(self.steps[number], state.micro_batch))
-            except (RuntimeError, MemoryError) as error:
-                if not self.recover_oom:
-                    raise
-                state.micro_batch = smaller(state.micro_batch, error)
-                state.optimizer.zero_grad(set_to_none=True)
-                self._incoming = None
-
-
-def _pieces(step: list[range], micro_batch: int) -> list[range]:
-    """The step's blocks in pieces of at most so many days."""
-    return [days[first : first + micro_batch] for days in step for first in range(0, len(days), micro_batch)]
-
-
-def _accumulate(state: TrainState, incoming: Iterator[DayBlock], loss: Loss, pieces: list[range]) -> dict[str, float]:
-    """Gradients of the step's mean loss over days, piece by piece as they come; equal to those of one large batch."""
-    num_days = sum(len(days) for days in pieces)
-    totals: dict[str, float] = {}
-    for _ in pieces:
-        block = next(incoming)
-        parts = loss(state.model(*block.inputs), block.target_BNK, block.label_mask_BNK)
-        share = len(block.days) / num_days
-        (parts["total"] * share).backward()
+def _step(state: TrainState, config: TrialConfig, parts: dict[str, float], of_phase: int) -> None:
+    """Unscales, judges, clips and steps; a step with a non-finite loss or gradient is left out and counted."""
+    train, progress = config.train, state.progress
+    state.precision.unscale(state.optimizer)
+    norm = float(clip_grad_norm_(state.model.parameters(), train.clip_norm))
+    state.step += 1
+    if math.isfinite(norm) and math.isfinite(parts["total"]):
+        state.health.hear_loss(parts["total"])
+        if state.health.wants_gradients(of_phase):
+            state.events += state.health.look_at_gradients(state.model)
+        state.precision.step(state.optimizer)
+        state.average.update(state.model, state.step)
+        progress.good_steps, progress.bad_in_a_row = progress.good_steps + 1, 0
+        progress.gradient_norm += norm
         for name, value in parts.items():
-            totals[name] = totals.get(name, 0.0) + float(value.detach()) * share
-    return totals
+            progress.losses[name] = progress.losses.get(name, 0.0) + value
+    elif not (state.precision.overflowed() and math.isfinite(parts["total"])):
+        progress.bad_steps, progress.bad_in_a_row = progress.bad_steps + 1, progress.bad_in_a_row + 1
+    state.optimizer.zero_grad(set_to_none=True)
+    if progress.bad_in_a_row >= train.max_bad_steps:
+        raise diverged(
+            f"{progress.bad_in_a_row} steps in a row had a non-finite loss or gradient (epoch {state.epoch + 1}, "
+            f"step {state.step}, loss {parts['total']}, gradient norm {norm})"
+        )
 
 
-def schedule(step: int, total_steps: int, warmup_share: float) -> float:
-    """Factor of the peak learning rate: linear warm-up, then a cosine to zero."""
-    warmup = max(1, round(total_steps * warmup_share))
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total_steps - warmup)))
+def _result(
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig, span: Span, rate: float, started: float
+) -> EpochResult:
+    """Scores the epoch with the weights that are evaluated, after those who watch have had their say."""
+    progress, epoch = state.progress, state.epoch + 1
+    if not progress.good_steps:
+        raise diverged(f"not one of the {progress.position} steps of epoch {epoch} had a finite loss and gradient")
+    losses = {name: value / progress.good_steps for name, value in progress.losses.items()}
+    validation = _watched(state, blocks, config)
+    is_last = epoch == config.train.epochs or state.watches.stops
+    if is_last and state.watches.best_weights is not None:
+        state.average.load(state.watches.best_weights)
+    with evaluated_weights(state.model, state.average):
+        state.scores = predict(state.model, blocks, blocks.fold.score)
+        block = blocks.block(blocks.last_train_days).pieces(state.micro_batch)[-1]
+        seen, found = state.health.look_at_epoch(state.model, block, losses["total"], is_last)
+    evaluation = evaluate(state.scores, blocks, config)
+    return EpochResult(
+        epoch=epoch,
+        is_last=is_last,
+        value=evaluation.value,
+        best_so_far=max([evaluation.value, *(r.value for r in state.results)]),
+        losses=losses,
+        metrics=evaluation.metrics,
+        daily_rank_ic=evaluation.daily_rank_ic,
+        seconds=time.perf_counter() - started,
+        peak_memory_mib=_peak_memory_mib(state.device),
+        micro_batch=state.micro_batch,
+        num_days_left_out=evaluation.num_days_left_out,
+        bad_steps=progress.bad_steps,
+        phase=span.config.name,
+        learning_rate=rate,
+        gradient_norm=progress.gradient_norm / progress.good_steps,
+        validation=validation,
+        vitals=seen._asdict(),
+        events=[event.to_dict() for event in state.events + found],
+    )
 
 
-@torch.no_grad()
-def _update_average(state: TrainState, decay: float) -> None:
-    """Exponential moving average of the weights; the decay warms up, or short runs keep their start."""
-    warm = min(decay, (1 + state.step) / (10 + state.step))
-    for name, value in state.model.state_dict().items():
-        if value.dtype.is_floating_point:
-            state.average[name].lerp_(value, 1 - warm)
-        else:
-            state.average[name].copy_(value)
-
-
-@contextmanager
-def _averaged_weights(state: TrainState) -> Iterator[None]:
-    """The model with its averaged weights, inside the block alone."""
-    own = {name: value.detach().clone() for name, value in state.model.state_dict().items()}
-    state.model.load_state_dict(state.average)
-    try:
-        yield
-    finally:
-        state.model.load_state_dict(own)
+def _watched(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> float | None:
+    """RankIC of the validation days, told to those who watch; None where nobody does."""
+    if not state.watches.members:
+        return None
+    with evaluated_weights(state.model, state.average):
+        value = weighted_rank_ic(predict(state.model, blocks, blocks.fold.validation), config)
+    state.watches.hear(value, state.average.weights(state.model))
+    return value
 
 
 def _peak_memory_mib(device: torch.device) -> float:

@@ -18,8 +18,13 @@ class Machine(BaseModel):
     loader_workers: int = Field(0, ge=0)  # processes that make the blocks; 0: the trial itself
     compiled: bool = False  # torch.compile
     checkpointed: tuple[CheckpointedSlot, ...] = ()  # slots whose activations are computed again
-    recover_oom: bool = False  # a step that does not fit is computed in smaller pieces
+    recover_oom: bool = True  # a step that does not fit is computed in smaller pieces
+    memory_mib: int | None = None  # that a step may take; None: what is free
+    checkpoint_seconds: float = 600.0  # between checkpoints within an epoch
+    log_level: str = "INFO"
+    tensorboard: bool = False  # every epoch is also told to TensorBoard
     wandb: bool = False  # every epoch is also told to Weights & Biases
+    profile_steps: int = 0  # that torch's profiler records
 
     @classmethod
     def of(cls, settings: Settings, device: str) -> Machine:
@@ -30,5 +35,10 @@ class Machine(BaseModel):
             compiled=settings.compile,
             checkpointed=settings.checkpointed,
             recover_oom=settings.recover_oom,
+            memory_mib=settings.memory_mib,
+            checkpoint_seconds=settings.checkpoint_seconds,
+            log_level=settings.log_level,
+            tensorboard=settings.tensorboard,
             wandb=settings.wandb,
+            profile_steps=settings.profile_steps,
         )

@@ -15,9 +15,9 @@ from optuna.trial import TrialState
 from search_spaces.config import TrialConfig, validated
 from search_spaces.space import SearchSpace
 from storage.study import StudyStore
+from trial.keeper import CHECKPOINT
 from trial.machine import Machine
 from trial.order import Flight, TrialOrder
-from trial.worker import CHECKPOINT
 
 MAX_SEEDS = 20  # the seeds that confirm may draw from: a categorical parameter keeps its choices for ever
 

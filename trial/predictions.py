@@ -14,7 +14,7 @@ from data.scaler import RobustScaler
 from data.store import MarketStore
 from trial.evaluate import Scores
 
-SCALER = "scaler.json"
+SCALER, PREDICTIONS = "scaler.json", "predictions.parquet"
 
 
 def write_scaler(path: Path, scaler: RobustScaler) -> None:

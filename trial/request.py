@@ -28,7 +28,7 @@ from trial.cluster import Resources, check_cluster
 from trial.driver import Early
 from trial.plan import MAX_SEEDS
 from trial.settings import read_settings
-from trial.tracking import refuse_missing_tracker
+from trial.tracking import refuse_missing_trackers
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -89,7 +89,8 @@ def prepare_sweep(request: SweepRequest, console: Console) -> Prepared:
     """
     space = find_space(request.space)
     _check_numbers(request)
-    refuse_missing_tracker(read_settings().wandb)
+    settings = read_settings()
+    refuse_missing_trackers(settings.tensorboard, settings.wandb)
     check_reachable(request.storage_url)
     check_cluster(request.address, request.resources)
     first_made = _make_runs(request.runs)

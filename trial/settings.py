@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model.config import CheckpointedSlot
@@ -18,15 +20,38 @@ class Settings(BaseSettings):
 
     object_store_mib: int = Field(128, ge=80, description="Ray's shared memory; trials share data by files instead")
     prepare_memory_mib: int = Field(1024, ge=64, description="memory that preparing a market may hold")
-    threads_per_trial: int = Field(1, ge=1, description="torch threads of one CPU trial")
-    loader_workers: int = Field(0, ge=0, description="processes per trial that make its blocks; 0: the trial itself")
+    runs: Path = Field(Path("runs"), description="folder of everything that is written, where no option says otherwise")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where a single training computes")
+    threads_per_trial: int = Field(1, ge=1, description="torch threads of one CPU trial; at most the cores there are")
+    loader_workers: int = Field(
+        0, ge=0, description="processes per trial that make its blocks; 0: the trial itself; at most the cores less one"
+    )
     compile: bool = Field(False, description="torch.compile every network; on a CPU it is slower and needs a compiler")
     checkpointed: Annotated[tuple[CheckpointedSlot, ...], NoDecode] = Field(
         (), description="slots, comma between, whose activations are computed again to save memory: norm,temporal"
     )
-    recover_oom: bool = Field(False, description="a step that does not fit in memory is computed in smaller pieces")
+    recover_oom: bool = Field(True, description="a step that does not fit in memory is computed in smaller pieces")
+    memory_mib: int | None = Field(None, ge=1, description="that a trial's step may take; default: what is free")
+    checkpoint_seconds: float = Field(600, gt=0, description="between checkpoints within an epoch")
+    keep_checkpoints: int = Field(10, ge=1, description="best finished trials per study whose checkpoints stay")
+    checkpoint_quota_mib: int = Field(20_480, ge=1, description="disk that a study's checkpoints may take together")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="of the trials' log files")
+    tensorboard: bool = Field(False, description="tell every epoch to TensorBoard: scalars, histograms, attention")
     wandb: bool = Field(False, description="tell every epoch to Weights & Biases too; WANDB_MODE=offline stays here")
+    profile_steps: int = Field(0, ge=0, description="steps of a trial that torch's profiler records; 0: none")
+    notify_url: SecretStr | None = Field(None, description="web address that is told when a run ends or fails")
+    notify_format: Literal["json", "slack"] = Field("json", description="of what it is told")
     actor_memory_growth_mib: int = Field(2048, ge=64, description="a reused worker that grew by more is replaced")
+
+    @field_validator("threads_per_trial")
+    @classmethod
+    def _within_the_cores(cls, threads: int) -> int:
+        return min(threads, os.cpu_count() or 1)
+
+    @field_validator("loader_workers")
+    @classmethod
+    def _leave_a_core(cls, workers: int) -> int:
+        return min(workers, max(0, (os.cpu_count() or 1) - 1))
 
     @field_validator("checkpointed", mode="before")
     @classmethod

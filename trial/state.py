@@ -1,13 +1,13 @@
-"""TrainState: everything a checkpoint holds. A run that is saved and loaded goes on bit for bit."""
+"""TrainState: everything that a training is at a moment. What is in it is in its checkpoint (`trial/checkpoint.py`)."""
 
 from __future__ import annotations
 
-import json
-import os
+import random
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from data.graph import EDGE_ATTRIBUTES
@@ -17,23 +17,46 @@ from model.atft import ATFT
 from model.groups import parameter_groups
 from model.protocols import Sizes
 from search_spaces.config import TrialConfig
+from trial.average import Average, make_average
 from trial.evaluate import EpochResult, Scores
+from trial.events import Event
+from trial.health import Health
+from trial.precision import Precision, make_precision
+from trial.watch import Watches, make_watches
+
+
+@dataclass
+class Progress:
+    """Within the epoch under way."""
+
+    position: int = 0  # steps done
+    good_steps: int = 0
+    bad_steps: int = 0
+    bad_in_a_row: int = 0
+    losses: dict[str, float] = field(default_factory=dict)  # sums over the good steps, by part
+    gradient_norm: float = 0.0  # sum over the good steps, before clipping
+    seconds: float = 0.0  # of attempts before this one
 
 
 @dataclass
 class TrainState:
-    """Model, averaged weights, optimiser, position, and every result so far.
+    """Model, the weights that are evaluated, optimiser, position, and every result so far.
 
     `scores` are the last evaluation's predictions; they are not part of a checkpoint.
     """
 
     model: ATFT
-    average: dict[str, torch.Tensor]
+    average: Average
     optimizer: torch.optim.Optimizer
+    precision: Precision
+    watches: Watches
+    health: Health
     scaler: RobustScaler  # of the fold's training days; what the model learned from is what it must be given
     micro_batch: int  # days that are computed at once; smaller where they did not fit
     epoch: int = 0
     step: int = 0
+    progress: Progress = field(default_factory=Progress)
+    events: list[Event] = field(default_factory=list)  # of the epoch under way
     results: list[EpochResult] = field(default_factory=list)
     scores: Scores | None = None
 
@@ -41,10 +64,15 @@ class TrainState:
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the last epoch has been sent."""
+        return bool(self.results) and self.results[-1].is_last
+
 
 def new_state(config: TrialConfig, blocks: FoldBlocks, checkpointed: Collection[str] = ()) -> TrainState:
-    """A fresh state of `config` for the blocks it will see; seeds torch's generator for dropout and augmentation."""
-    torch.manual_seed(config.seed)
+    """A fresh state of `config` for the blocks it will see; seeds every generator there is."""
+    seed_everything(config.seed, config.train.deterministic)
     sizes = Sizes(
         features=len(blocks.store.meta.features),
         hidden=config.model.hidden,
@@ -53,47 +81,30 @@ def new_state(config: TrialConfig, blocks: FoldBlocks, checkpointed: Collection[
         horizons=len(config.data.horizons),
         sectors=blocks.store.num_sectors,
     )
+    train = config.train
     model = ATFT(config.model, sizes, config.seed, checkpointed).to(blocks.device)
-    groups = parameter_groups(model, config.train.weight_decay, config.train.groups)
-    optimizer = torch.optim.AdamW(groups, lr=config.train.learning_rate)
-    average = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    return TrainState(model, average, optimizer, blocks.scaler, micro_batch=config.train.block_days)
+    groups = parameter_groups(model, train.weight_decay, train.groups)
+    return TrainState(
+        model=model,
+        average=make_average(model, train.ema_decay),
+        optimizer=torch.optim.AdamW(groups, lr=train.learning_rate),
+        precision=make_precision(train.precision, blocks.device),
+        watches=make_watches(train),
+        health=Health(train.health),
+        scaler=blocks.scaler,
+        micro_batch=train.block_days,
+    )
 
 
-def save_state(state: TrainState, path: Path) -> None:
-    """Writes the checkpoint atomically: a killed process leaves the previous one."""
-    content = {
-        "model": state.model.state_dict(),
-        "average": state.average,
-        "optimizer": state.optimizer.state_dict(),
-        "epoch": state.epoch,
-        "step": state.step,
-        "micro_batch": state.micro_batch,
-        "scaler": json.dumps(state.scaler.to_dict()),
-        "results": json.dumps([result.to_dict() for result in state.results]),
-        "torch_rng": torch.get_rng_state(),
-    }
-    scratch = path.with_suffix(f".{os.getpid()}.tmp")
-    torch.save(content, scratch)
-    os.replace(scratch, path)
+def seed_everything(seed: int, deterministic: bool) -> None:
+    """One seed for Python, NumPy and torch. Nothing here draws from the first two; libraries might.
 
-
-def load_state(state: TrainState, path: Path) -> TrainState:
-    """Fills a fresh state from a checkpoint; reads tensors and plain values alone, never code.
-
-    Raises:
-        ValueError: the checkpoint was trained on features scaled otherwise.
+    With `deterministic`, torch refuses operations whose result differs from run to run.
     """
-    content = torch.load(path, map_location=state.device, weights_only=True)
-    if json.loads(content["scaler"]) != state.scaler.to_dict():
-        raise ValueError(
-            f"a checkpoint must be resumed on the features that it was trained on, but {path} holds another scaler. "
-            f"Start the trial again."
-        )
-    state.model.load_state_dict(content["model"])
-    state.average = content["average"]
-    state.optimizer.load_state_dict(content["optimizer"])
-    state.epoch, state.step, state.micro_batch = content["epoch"], content["step"], content["micro_batch"]
-    state.results = [EpochResult.from_dict(result) for result in json.loads(content["results"])]
-    torch.set_rng_state(content["torch_rng"].cpu())
-    return state
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(deterministic)
+    settings: Any = torch.utils.deterministic
+    settings.fill_uninitialized_memory = False  # a guard that costs a pass of writing
+    torch.backends.cudnn.benchmark = not deterministic

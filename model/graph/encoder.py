@@ -107,7 +107,7 @@ class GraphBlock(nn.Module):
         heard = self.hear(h_BNH.flatten(0, 1), index, attr)
         attention = [each.attention_EA for each in heard if each.attention_EA is not None] if self.training else []
         return heard[-1].message_MH.unflatten(0, h_BNH.shape[:2]), self._penalties(
-            attention, index[1], eligible_BN.numel()
+            attention, index[1], *eligible_BN.shape
         )
 
     def hear(self, h_MH: Tensor, edge_index: Tensor, edge_attr: Tensor) -> list[Heard]:
@@ -125,11 +125,11 @@ class GraphBlock(nn.Module):
         kept = torch.rand(edge_index.shape[1], device=edge_index.device) >= self.edge_dropout
         return edge_index[:, kept], edge_attr[kept]
 
-    def _penalties(self, attention: list[Tensor], target_E: Tensor, nodes: int) -> Penalties:
-        """Each the mean over hops, heads and stocks with two neighbours or more, times its weight."""
+    def _penalties(self, attention: list[Tensor], target_E: Tensor, days: int, stocks: int) -> Penalties:
+        """Each the mean over hops, days, and a day's heads and stocks with two neighbours or more, times its weight."""
         measures = {"edge_weight": concentration, "attention_entropy": entropy}
         return {
-            name: weight * torch.stack([measures[name](each, target_E, nodes) for each in attention]).mean()
+            name: weight * torch.stack([measures[name](each, target_E, days, stocks) for each in attention]).mean()
             for name, weight in self.weights.items()
             if weight and attention
         }

@@ -7,29 +7,30 @@ from torch import Tensor
 TINY = 1e-6
 
 
-def concentration(attention_EA: Tensor, target_E: Tensor, nodes: int) -> Tensor:
+def concentration(attention_EA: Tensor, target_E: Tensor, days: int, stocks: int) -> Tensor:
     """Normalised Herfindahl index: 0 for even weights, 1 for a single neighbour. Scalar.
 
-        mean over nodes and heads of (d sum_j a_ij^2 - 1) / (d - 1),    d >= 2 neighbours
+        mean over days of the mean over nodes and heads of (d sum_j a_ij^2 - 1) / (d - 1),    d >= 2 neighbours
 
     Args:
         attention_EA: weight per edge and head, summing to one over the edges of a target.
         target_E: the node that each edge ends in.
-        nodes: how many there are.
+        days: of the block.
+        stocks: nodes per day.
     """
-    square_MA, degree_M1 = _sum(attention_EA.float().square(), target_E, nodes)
-    return _mean((degree_M1 * square_MA - 1) / (degree_M1 - 1).clamp(min=1), degree_M1)
+    square_MA, degree_M1 = _sum(attention_EA.float().square(), target_E, days * stocks)
+    return _mean((degree_M1 * square_MA - 1) / (degree_M1 - 1).clamp(min=1), degree_M1, days)
 
 
-def entropy(attention_EA: Tensor, target_E: Tensor, nodes: int) -> Tensor:
+def entropy(attention_EA: Tensor, target_E: Tensor, days: int, stocks: int) -> Tensor:
     """Shannon entropy over its largest value: 1 for even weights, 0 for a single neighbour. Scalar.
 
-    mean over nodes and heads of -sum_j a_ij log a_ij / log d,    d >= 2 neighbours
+    mean over days of the mean over nodes and heads of -sum_j a_ij log a_ij / log d,    d >= 2 neighbours
     """
     weight_EA = attention_EA.float()
     each_EA = -weight_EA * weight_EA.clamp(min=TINY).log()
-    entropy_MA, degree_M1 = _sum(each_EA, target_E, nodes)
-    return _mean(entropy_MA / degree_M1.clamp(min=2).log(), degree_M1)
+    entropy_MA, degree_M1 = _sum(each_EA, target_E, days * stocks)
+    return _mean(entropy_MA / degree_M1.clamp(min=2).log(), degree_M1, days)
 
 
 def _sum(values_EA: Tensor, target_E: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
@@ -39,6 +40,7 @@ def _sum(values_EA: Tensor, target_E: Tensor, nodes: int) -> tuple[Tensor, Tenso
     return totals, degree
 
 
-def _mean(values_MA: Tensor, degree_M1: Tensor) -> Tensor:
-    weight_M1 = (degree_M1 >= 2).to(values_MA.dtype)
-    return (values_MA * weight_M1).sum() / (weight_M1.sum() * values_MA.shape[1]).clamp(min=1)
+def _mean(values_MA: Tensor, degree_M1: Tensor, days: int) -> Tensor:
+    weight_BN1 = (degree_M1 >= 2).to(values_MA.dtype).unflatten(0, (days, -1))
+    total_B = (values_MA.unflatten(0, (days, -1)) * weight_BN1).sum(dim=(1, 2))
+    return (total_B / (weight_BN1.sum(dim=(1, 2)) * values_MA.shape[1]).clamp(min=1)).mean()

@@ -9,10 +9,13 @@ TINY = 1e-6  # floor of a deviation: below it a day's values are one value
 
 
 def mean_over_days(each_BNK: Tensor, mask_BNK: Tensor) -> Tensor:
-    """[K]. A day counts once, however many stocks it has; one without a label counts nothing."""
-    count_BK = mask_BNK.sum(dim=1)
-    daily_BK = each_BNK.where(mask_BNK, 0.0).sum(dim=1) / count_BK.clamp(min=1)
-    return daily_BK.sum(dim=0) / (count_BK > 0).sum(dim=0).clamp(min=1)
+    """[K]. A day counts once, however many stocks it has; one without a label adds nothing.
+
+    It is divided by the block's days, labelled or not, so that a step's loss does not depend on how its days are cut
+    into blocks.
+    """
+    daily_BK = each_BNK.where(mask_BNK, 0.0).sum(dim=1) / mask_BNK.sum(dim=1).clamp(min=1)
+    return daily_BK.mean(dim=0)
 
 
 def standardised(values_BNK: Tensor, mask_BNK: Tensor) -> tuple[Tensor, Tensor]:

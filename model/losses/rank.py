@@ -24,7 +24,7 @@ def rank_loss_by_horizon(score_BNK: Tensor, target_BNK: Tensor, mask_BNK: Tensor
     ours_BNK, has_spread_BK = standardised(soft_BNK, mask_BNK)
     theirs_BNK, has_order_BK = standardised(_ranks(target_BNK, mask_BNK), mask_BNK)
     usable_BNK = mask_BNK & (has_spread_BK & has_order_BK).unsqueeze(1)
-    return (usable_BNK.any(dim=1).any(dim=0)).to(score_BNK.dtype) - mean_over_days(ours_BNK * theirs_BNK, usable_BNK)
+    return mean_over_days(1 - ours_BNK * theirs_BNK, usable_BNK)
 
 
 def _soft_ranks(standard_BNK: Tensor, mask_BNK: Tensor, temperature: float) -> Tensor:

@@ -10,7 +10,7 @@ beats the FFT at these lengths on CPU.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -49,6 +49,17 @@ def _amplitude(window: int) -> Tensor:
     return weight
 
 
+class FANStatistics(NamedTuple):
+    """What the removed signal is expected to be tomorrow, [B, N, H]: the same numbers twice, given back and judged.
+
+    Judged is the predictor alone: a gradient into the windows would make the projection easy to predict instead of
+    worth predicting from.
+    """
+
+    given: Tensor
+    judged: Tensor
+
+
 class FAN(nn.Module):
     """[B, N, L, H] -> [B, N, L, H]; the statistic is the predicted next value of the removed signal [B, N, H]."""
 
@@ -68,6 +79,7 @@ class FAN(nn.Module):
         self.register_buffer("amplitude", _amplitude(window), persistent=False)
         self.inner, self.outer = nn.Linear(2 * window, predictor), nn.Linear(predictor, 1)
         self.restoring = nn.Linear(hidden, hidden, bias=False)
+        nn.init.eye_(self.restoring.weight)  # at the start what was removed is put back, channel by channel
 
     def main_signal(self, x_BLC: Tensor) -> Tensor:
         """The windows rebuilt from their `top_k` strongest frequencies, DC among the candidates: [.., L, C]."""
@@ -94,24 +106,30 @@ class FAN(nn.Module):
             keep.movedim(-2, -1)[crowded] = chosen
         return keep
 
-    def normalize(self, x_BNLH: Tensor) -> tuple[Tensor, Tensor]:
+    def normalize(self, x_BNLH: Tensor) -> tuple[Tensor, FANStatistics]:
         x_BLC = x_BNLH.transpose(1, 2).flatten(2)  # C = N*H; of a block's windows a view, so that nothing is copied
         main_BLC = self.main_signal(x_BLC)
         cells = x_BNLH.shape[1], x_BNLH.shape[3]
         left_BLNH = (x_BLC - main_BLC).unflatten(2, cells)
-        return left_BLNH.transpose(1, 2), self._next(main_BLC, x_BLC).unflatten(1, cells)
+        given, judged = self._next(main_BLC, x_BLC), self._next(main_BLC.detach(), x_BLC.detach())
+        return left_BLNH.transpose(1, 2), FANStatistics(given.unflatten(1, cells), judged.unflatten(1, cells))
 
     def _next(self, main_BLC: Tensor, x_BLC: Tensor) -> Tensor:
-        """What the network expects the removed signal to be tomorrow: [B, C]. Each channel of a stock by itself."""
+        """What is expected of the removed signal tomorrow: [B, C]. Each channel of a stock by itself.
+
+        Today's value, and what the network adds to it: the level of a feature that moves slowly is there from the first
+        step, and only its change has to be learned.
+        """
         of_main, of_window = self.inner.weight.chunk(2, dim=1)
         inner_BPC = torch.relu(of_main @ main_BLC + of_window @ x_BLC + self.inner.bias.unsqueeze(-1))
-        return (self.outer.weight @ inner_BPC + self.outer.bias.unsqueeze(-1)).squeeze(-2)
+        change_B1C = self.outer.weight @ inner_BPC + self.outer.bias.unsqueeze(-1)
+        return main_BLC[..., -1, :] + change_B1C.squeeze(-2)
 
-    def restore(self, h_BNH: Tensor, stats: Tensor) -> Tensor:
-        return h_BNH + self.restoring(stats)
+    def restore(self, h_BNH: Tensor, stats: FANStatistics) -> Tensor:
+        return h_BNH + self.restoring(stats.given)
 
-    def auxiliary_loss(self, stats: Tensor, next_BNH: Tensor, mask_BN: Tensor) -> Tensor:
-        return relative_squared_error(stats, next_BNH, mask_BN)
+    def auxiliary_loss(self, stats: FANStatistics, next_BNH: Tensor, mask_BN: Tensor) -> Tensor:
+        return relative_squared_error(stats.judged, next_BNH, mask_BN)
 
     def removed(self, x_BNLH: Tensor) -> dict[str, Tensor]:
         """`frequency` [B, N, R]: share of channels that lose it, R = 0 .. L // 2 cycles per window; `energy` [B, N, H]:

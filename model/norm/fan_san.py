@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from model.norm.fan import FAN, FANConfig
-from model.norm.san import SAN, SANConfig, SliceStatistics
+from model.norm.fan import FAN, FANConfig, FANStatistics
+from model.norm.san import SAN, SANConfig, SANStatistics
 from model.protocols import NormBlockConfig, Sizes
 
 
@@ -22,8 +22,8 @@ class FANSANConfig(NormBlockConfig):
 
 
 class BothStatistics(NamedTuple):
-    main: Tensor  # [B, N, H], what FAN expects of the removed frequencies
-    slices: SliceStatistics  # of the residual
+    main: FANStatistics
+    slices: SANStatistics  # of the residual
 
 
 class FANSAN(nn.Module):
@@ -43,7 +43,7 @@ class FANSAN(nn.Module):
 
     def auxiliary_loss(self, stats: BothStatistics, next_BNH: Tensor, mask_BN: Tensor) -> Tensor:
         """FAN answers for the next value, SAN for what FAN's prediction leaves of it."""
-        residual = next_BNH - stats.main.detach()
+        residual = next_BNH - stats.main.judged.detach()
         return self.fan.auxiliary_loss(stats.main, next_BNH, mask_BN) + self.san.auxiliary_loss(
             stats.slices, residual, mask_BN
         )

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from model.norm.restoring import mean_restoring
 from model.norm.san import EPSILON
 from model.protocols import NormBlockConfig, Sizes
 
@@ -38,7 +39,7 @@ class RevIN(nn.Module):
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.gamma, self.beta = nn.Parameter(torch.ones(hidden)), nn.Parameter(torch.zeros(hidden))
-        self.restoring = nn.Linear(2 * hidden, hidden, bias=False)
+        self.restoring = mean_restoring(hidden)
 
     def normalize(self, x_BNLH: Tensor) -> tuple[Tensor, WindowStatistics]:
         mean = x_BNLH.mean(dim=2, keepdim=True)

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from model.norm.auxiliary import relative_squared_error
+from model.norm.restoring import mean_restoring
 from model.protocols import NormBlockConfig, Sizes
 
 EPSILON = 1e-2  # floor of a slice's deviation: projections are of order one, a slice of missing days is constant
@@ -37,6 +38,17 @@ class SliceStatistics(NamedTuple):
     deviation: Tensor
 
 
+class SANStatistics(NamedTuple):
+    """The same numbers twice: what is given back, and what the auxiliary loss judges.
+
+    Judged are the predictors alone: a gradient into the windows would make the projection easy to predict instead of
+    worth predicting from.
+    """
+
+    given: SliceStatistics
+    judged: SliceStatistics
+
+
 class SAN(nn.Module):
     """[B, N, L, H] -> [B, N, L, H]."""
 
@@ -51,12 +63,14 @@ class SAN(nn.Module):
         self.num_slices = window // slice_length
         self.next_mean = nn.Linear(self.num_slices, 1)
         self.next_deviation = nn.Linear(self.num_slices, 1)
-        self.restoring = nn.Linear(2 * hidden, hidden, bias=False)
+        self.restoring = mean_restoring(hidden)
 
-    def normalize(self, x_BNLH: Tensor) -> tuple[Tensor, SliceStatistics]:
+    def normalize(self, x_BNLH: Tensor) -> tuple[Tensor, SANStatistics]:
         centred, mean, deviation = self._of_slices(x_BNLH)
         y = (centred / deviation).flatten(2, 3)
-        return y, self._predict(mean.squeeze(3).transpose(-1, -2), deviation.squeeze(3).transpose(-1, -2))
+        mean_BNHP, deviation_BNHP = (each.squeeze(3).transpose(-1, -2) for each in (mean, deviation))
+        judged = self._predict(mean_BNHP.detach(), deviation_BNHP.detach())
+        return y, SANStatistics(self._predict(mean_BNHP, deviation_BNHP), judged)
 
     def _of_slices(self, x_BNLH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Centred slices [B, N, P, L / P, H], their means and deviations [B, N, P, 1, H]."""
@@ -72,15 +86,14 @@ class SAN(nn.Module):
         next_log = whole_log + self.next_deviation(log_deviation - whole_log)
         return SliceStatistics(next_mean.squeeze(-1), next_log.squeeze(-1).clamp(max=5).exp())
 
-    def restore(self, h_BNH: Tensor, stats: SliceStatistics) -> Tensor:
-        return h_BNH + self.restoring(torch.cat(stats, dim=-1))
+    def restore(self, h_BNH: Tensor, stats: SANStatistics) -> Tensor:
+        return h_BNH + self.restoring(torch.cat(stats.given, dim=-1))
 
-    def auxiliary_loss(self, stats: SliceStatistics, next_BNH: Tensor, mask_BN: Tensor) -> Tensor:
+    def auxiliary_loss(self, stats: SANStatistics, next_BNH: Tensor, mask_BN: Tensor) -> Tensor:
         """Error of the predicted mean, plus that of the deviation against sqrt(pi/2) |x - mean|, its normal proxy."""
-        distance = math.sqrt(math.pi / 2) * (next_BNH - stats.mean.detach()).abs()
-        return relative_squared_error(stats.mean, next_BNH, mask_BN) + relative_squared_error(
-            stats.deviation, distance, mask_BN
-        )
+        mean, deviation = stats.judged
+        distance = math.sqrt(math.pi / 2) * (next_BNH - mean.detach()).abs()
+        return relative_squared_error(mean, next_BNH, mask_BN) + relative_squared_error(deviation, distance, mask_BN)
 
     def removed(self, x_BNLH: Tensor) -> dict[str, Tensor]:
         """`mean` and `deviation` of every slice, each [B, N, P, H]."""

@@ -121,7 +121,7 @@ def test_the_order_is_that_of_seed_and_epoch_whatever_was_done_before(
     small_store: MarketStore, splits: Splits, small_config: DataConfig, blocks: FoldBlocks
 ) -> None:
     fresh = FoldBlocks(small_store, splits.search, small_config, BLOCK_DAYS)
-    list(blocks.scored())
+    list(blocks.in_order(blocks.fold.score))
     np.random.seed(0)
     torch.manual_seed(0)
     assert steps_of(blocks, epoch=3, seed=11) == steps_of(fresh, epoch=3, seed=11)
@@ -225,7 +225,7 @@ def test_a_day_is_left_out_exactly_when_its_block_has_nothing_to_rank(
     some[fold.score[3], :, 0], volatility[fold.score[6]] = 0.01, np.nan
     store = replace(small_store, folder=tmp_path, labels=some, volatility=volatility)
     blocks = FoldBlocks(store, fold, small_config.model_copy(update={"labels": labels}), BLOCK_DAYS)
-    ranked = torch.cat([block.label_mask_BNK.any(dim=1).all(dim=1) for block in blocks.scored()])
+    ranked = torch.cat([block.label_mask_BNK.any(dim=1).all(dim=1) for block in blocks.in_order(blocks.fold.score)])
     assert [blocks.has_enough_stocks(day) for day in fold.score] == ranked.tolist()
 
 
@@ -244,7 +244,7 @@ def test_a_fold_without_enough_stocks_is_refused(
 @pytest.mark.parametrize("width", [1, 4, 16, 100])
 def test_scored_days_come_once_each_in_order(by_width: dict[int, FoldBlocks], width: int) -> None:
     blocks = by_width[width]
-    ranges = [block.days for block in blocks.scored()]
+    ranges = [block.days for block in blocks.in_order(blocks.fold.score)]
     assert list(chain.from_iterable(ranges)) == list(blocks.fold.score)
     assert all(len(days) == width for days in ranges[:-1])
 
@@ -253,7 +253,8 @@ def test_scored_days_come_once_each_in_order(by_width: dict[int, FoldBlocks], wi
 def test_the_block_width_does_not_change_what_a_scored_day_shows(by_width: dict[int, FoldBlocks], width: int) -> None:
     shown = []
     for chosen in (width, 4):
-        parts = [(block.windows_BLNF.clone(), block.target_BNK) for block in by_width[chosen].scored()]
+        served = by_width[chosen].in_order(by_width[chosen].fold.score)
+        parts = [(block.windows_BLNF.clone(), block.target_BNK) for block in served]
         shown.append([torch.cat(column) for column in zip(*parts, strict=True)])
     for mine, theirs in zip(*shown, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
@@ -296,7 +297,7 @@ def test_a_short_block_after_a_long_one_shows_no_stale_row(blocks: FoldBlocks) -
 
 
 def test_blocks_reuse_one_buffer_and_the_data_stay_mapped(blocks: FoldBlocks) -> None:
-    assert len({block.x_TNF.data_ptr() for block in blocks.scored()}) == 1
+    assert len({block.x_TNF.data_ptr() for block in blocks.in_order(blocks.fold.score)}) == 1
     assert isinstance(blocks.store.features, np.memmap)
     held = sum(value.nbytes for value in vars(blocks).values() if type(value) is np.ndarray)
     assert held < blocks.store.features.nbytes / 10
@@ -320,8 +321,8 @@ def test_another_clip_has_a_scaler_of_its_own(
     small_store: MarketStore, splits: Splits, small_config: DataConfig, blocks: FoldBlocks
 ) -> None:
     narrow = FoldBlocks(small_store, splits.search, small_config.model_copy(update={"clip": 2.0}), BLOCK_DAYS)
-    assert max(block.x_TNF.abs().max().item() for block in narrow.scored()) == 2.0
-    assert max(block.x_TNF.abs().max().item() for block in blocks.scored()) > 2.0
+    assert max(block.x_TNF.abs().max().item() for block in narrow.in_order(narrow.fold.score)) == 2.0
+    assert max(block.x_TNF.abs().max().item() for block in blocks.in_order(blocks.fold.score)) > 2.0
 
 
 def test_a_block_has_the_edges_of_the_graph_that_was_asked_for(
@@ -329,6 +330,6 @@ def test_a_block_has_the_edges_of_the_graph_that_was_asked_for(
 ) -> None:
     graph = CorrelationGraphConfig(window=20, lead_lag_window=60, k=3, shuffled=True)
     other = FoldBlocks(small_store, splits.search, small_config.model_copy(update={"graph": graph}), BLOCK_DAYS)
-    for mine, theirs in zip(blocks.scored(), other.scored(), strict=True):
+    for mine, theirs in zip(blocks.in_order(blocks.fold.score), other.in_order(other.fold.score), strict=True):
         assert mine.edge_index_2E.shape[1] > 0
         assert not torch.equal(mine.edge_index_2E, theirs.edge_index_2E)

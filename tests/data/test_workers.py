@@ -64,7 +64,7 @@ def test_two_workers_make_each_block_once_in_order_epoch_after_epoch(blocks: Fol
 
 
 def test_the_scored_days_come_from_workers_as_from_the_fold(blocks: FoldBlocks, workers: WorkerBlocks) -> None:
-    for block, expected in zip(workers.scored(), blocks.scored(), strict=True):
+    for block, expected in zip(workers.in_order(workers.fold.score), blocks.in_order(blocks.fold.score), strict=True):
         assert_same(block, expected)
 
 

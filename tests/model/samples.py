@@ -101,3 +101,11 @@ def network(
 ) -> ATFT:
     """The network in evaluation."""
     return ATFT(config, sizes, seed, checkpointed).eval()
+
+
+def daily_relative_error(predicted_BNH: Tensor, actual_BNH: Tensor, mask_BN: Tensor) -> Tensor:
+    """Mean over days of a day's masked squared error over its masked squares, by a loop."""
+    days = []
+    for predicted, actual, mask in zip(predicted_BNH, actual_BNH, mask_BN, strict=True):
+        days.append((predicted - actual)[mask].square().sum() / (actual[mask].square().sum() + 1e-30))
+    return torch.stack(days).mean()

@@ -69,7 +69,8 @@ SETTINGS = {
 }
 
 
-OTHERS = {  # where doubling, halving and switching are no choice
+ANSWERS = ("end", "warn")  # to a finding of health
+OTHERS: dict[str, Any] = {  # where doubling, halving and switching are no choice
     "data.calendar": "XNYS",
     "data.scaler": "streaming",
     "data.columns.features": "own",
@@ -85,6 +86,12 @@ OTHERS = {  # where doubling, halving and switching are no choice
     "model.head.layer_scale": 0.1,
     "train.loss.rank": {"weight": 0.3},
     "train.loss.spread": {"weight": 0.1},
+    "train.precision": "bf16",
+    "train.phases": [{"name": "all", "epochs": REFERENCE.train.epochs, "learning_rate": 1e-3}],
+}
+TOGETHER = {  # that are refused one without the other
+    "train.validation_days": {"train.validation_days": 40, "train.early_stopping": {"patience": 3}},
+    "train.early_stopping": {"train.validation_days": 40, "train.early_stopping": {"patience": 3}},
 }
 
 
@@ -96,6 +103,8 @@ def another(path: str, value: Any) -> Any:
         return "a_column"
     if value == ():
         return ("something",)
+    if value in ANSWERS:
+        return "ignore"
     return changed(value)
 
 
@@ -162,7 +171,7 @@ class TestSections:
 class TestHash:
     @pytest.mark.parametrize(("path", "value"), SETTINGS.items(), ids=SETTINGS)
     def test_changes_with_every_setting(self, path: str, value: Any) -> None:
-        other = REFERENCE.replace(**{path: another(path, value)})
+        other = REFERENCE.replace(**(TOGETHER.get(path) or {path: another(path, value)}))
         assert section_at(other.model_dump(), path) != value
         assert other.hash != REFERENCE.hash
 

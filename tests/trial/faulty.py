@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from data.loader import FoldBlocks
+from trial.average import make_average
+from trial.order import TrialOrder
 from trial.state import TrainState
 from trial.worker import SweepTrial
 
@@ -31,12 +33,12 @@ class CrashingHead(nn.Module):
 class FaultyTrial(SweepTrial):
     """Trial 1 diverges, trial 2 crashes, the others are sound."""
 
-    def build(self) -> tuple[TrainState, FoldBlocks]:
-        state, blocks = super().build()
-        if self.order.number == NAN_TRIAL:
-            state.model.head = NaNHead(len(self.order.config.data.horizons))
-            state.average = {name: value.clone() for name, value in state.model.state_dict().items()}
-        if self.order.number == CRASHING_TRIAL:
+    def build(self, order: TrialOrder) -> tuple[TrainState, FoldBlocks]:
+        state, blocks = super().build(order)
+        if order.number == NAN_TRIAL:
+            state.model.head = NaNHead(len(order.config.data.horizons))
+            state.average = make_average(state.model, 0.97)
+        if order.number == CRASHING_TRIAL:
             state.model.head = CrashingHead()
         return state, blocks
 
@@ -44,10 +46,10 @@ class FaultyTrial(SweepTrial):
 class TellingTrial(SweepTrial):
     """Sound; writes beside its folders what its blocks are made by."""
 
-    def build(self) -> tuple[TrainState, FoldBlocks]:
-        state, blocks = super().build()
-        self.order.folder.parent.mkdir(parents=True, exist_ok=True)
-        (self.order.folder.parent / "blocks").write_text(type(blocks).__name__)
+    def build(self, order: TrialOrder) -> tuple[TrainState, FoldBlocks]:
+        state, blocks = super().build(order)
+        order.folder.parent.mkdir(parents=True, exist_ok=True)
+        (order.folder.parent / "blocks").write_text(type(blocks).__name__)
         return state, blocks
 
 

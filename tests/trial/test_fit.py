@@ -17,10 +17,14 @@ from search_spaces import SPACES
 from search_spaces.config import TrialConfig
 from search_spaces.train import TrainConfig
 from tests.trial.faulty import NaNHead
+from trial.average import make_average
+from trial.checkpoint import load_state, save_state
 from trial.endings import TrialEnded
 from trial.evaluate import EpochResult, predict
-from trial.fit import Feed, _accumulate, _pieces, fit, schedule
-from trial.state import TrainState, load_state, new_state, save_state
+from trial.feed import Feed
+from trial.fit import fit
+from trial.health import Health
+from trial.state import TrainState, new_state
 
 CPU = torch.device("cpu")
 
@@ -46,6 +50,17 @@ def state(blocks: FoldBlocks, config: TrialConfig) -> TrainState:
     return new_state(config, blocks)
 
 
+def still(state: TrainState) -> None:
+    """Training mode, in which penalties are paid, without a random number in it."""
+    state.model.train()
+    for module in state.model.modules():
+        if isinstance(module, torch.nn.Dropout) or module is state.model.augment:
+            module.eval()
+        for name in ("dropout", "edge_dropout"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+
+
 def timeless(results: list[EpochResult]) -> list[dict[str, object]]:
     """Results without what a clock and the machine decide."""
     return [{k: v for k, v in r.to_dict().items() if k not in ("seconds", "peak_memory_mib")} for r in results]
@@ -58,9 +73,9 @@ def test_four_epochs_equal_two_and_resume_and_two(
     first = new_state(config, blocks)
     run = fit(first, blocks, config)
     next(run), next(run)
-    save_state(first, tmp_path / "checkpoint.pt")
+    save_state(first, config, tmp_path / "checkpoint")
     torch.manual_seed(12345)
-    second = load_state(new_state(config, blocks), tmp_path / "checkpoint.pt")
+    second = load_state(new_state(config, blocks), config, tmp_path / "checkpoint")
     rest = list(fit(second, blocks, config))
     assert timeless(second.results) == timeless(whole)
     assert len(rest) == 2
@@ -97,37 +112,54 @@ def test_a_network_writes_nothing_into_its_block(blocks: FoldBlocks, config: Tri
     assert torch.equal(block.x_TNF, before)
 
 
-def test_accumulated_gradients_equal_those_of_one_pass(
-    state: TrainState, blocks: FoldBlocks, config: TrialConfig
+@pytest.mark.parametrize("days", [1, 2, 3])
+def test_a_block_in_pieces_has_the_gradients_of_the_whole(
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig, days: int
 ) -> None:
-    """But for the auxiliary loss, which knows the day to come within a block alone."""
-    state.model.eval()
-    loss = config.replace(**{"train.loss.auxiliary_weight": 0.0}).build_loss()
-    start = blocks.fold.train.start
-    halves = [range(start, start + 2), range(start + 2, start + 4)]
-    told = _accumulate(state, blocks.stream(halves), loss, _pieces([range(start, start + 4)], 2))
-    accumulated = {name: p.grad.clone() for name, p in state.model.named_parameters() if p.grad is not None}
+    """Without dropout, and with every part of the loss: the auxiliary and the penalties too."""
+    still(state)
+    loss, block = config.build_loss(), blocks.block(blocks.fold.train[:4])
+    whole = loss(state.model(*block.inputs), block.target_BNK, block.label_mask_BNK)
+    whole["total"].backward()
+    wanted = {name: p.grad.clone() for name, p in state.model.named_parameters() if p.grad is not None}
     state.model.zero_grad()
-    block = blocks.block(range(start, start + 4))
-    parts = loss(state.model(*block.inputs), block.target_BNK, block.label_mask_BNK)
-    parts["total"].backward()
-    assert told["total"] == pytest.approx(float(parts["total"].detach()), rel=1e-5)
+    sums = dict.fromkeys(whole, 0.0)
+    for piece in block.pieces(days):
+        parts = loss(state.model(*piece.inputs), piece.target_BNK, piece.label_mask_BNK)
+        (parts["total"] * len(piece.days) / 4).backward()
+        sums = {name: sums[name] + float(value.detach()) * len(piece.days) / 4 for name, value in parts.items()}
+    assert sums == pytest.approx({name: float(value.detach()) for name, value in whole.items()}, rel=1e-4)
+    assert {"auxiliary", "edge_weight", "attention_entropy"} <= sums.keys()
     for name, parameter in state.model.named_parameters():
-        if parameter.grad is not None and parameter.grad.any():
-            torch.testing.assert_close(accumulated[name], parameter.grad, atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(parameter.grad, wanted.get(name), atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("stocks", [1, 7, 39])
+def test_the_pointwise_stage_for_some_stocks_at_once_has_the_gradients_of_all(
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig, stocks: int
+) -> None:
+    still(state)
+    loss, block, gradients = config.build_loss(), blocks.block(blocks.fold.train[:4]), []
+    for at_once in (state.model.stocks_at_once, stocks):
+        state.model.stocks_at_once = at_once
+        state.model.zero_grad()
+        loss(state.model(*block.inputs), block.target_BNK, block.label_mask_BNK)["total"].backward()
+        gradients.append([p.grad.clone() for p in state.model.parameters() if p.grad is not None])
+    for mine, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-3)
 
 
 def test_training_lowers_the_loss(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> None:
-    longer = config.replace(**{"train.epochs": 12})
+    longer = config.replace(**{"train.epochs": 12, "train.days_per_epoch": 144, "train.learning_rate": 0.01})
     results = list(fit(state, blocks, longer))
-    assert results[-1].losses["total"] < results[0].losses["total"]
+    assert results[-1].losses["huber"] < results[0].losses["huber"]
     assert [r.is_last for r in results] == [False] * 11 + [True]
     assert results[-1].best_so_far == max(r.value for r in results)
 
 
 def test_a_nan_block_ends_the_trial_as_diverged(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> None:
     state.model.head = NaNHead(2)
-    state.average = {name: value.clone() for name, value in state.model.state_dict().items()}
+    state.average = make_average(state.model, config.train.ema_decay)
     with pytest.raises(TrialEnded, match="non-finite") as end:
         list(fit(state, blocks, config))
     assert end.value.reason == "diverged"
@@ -144,15 +176,17 @@ def test_constant_predictions_are_no_skill(state: TrainState, blocks: FoldBlocks
             return (self.level.expand(*h_BNH.shape[:2], 2) + 0 * h_BNH.sum()).unsqueeze(-1)
 
     state.model.head = Constant()
-    state.average = {name: value.clone() for name, value in state.model.state_dict().items()}
+    state.average = make_average(state.model, config.train.ema_decay)
+    ignoring = config.replace(**{"train.health.dead_block": "ignore"})
+    state.health = Health(ignoring.train.health)
     with pytest.raises(TrialEnded) as end:
-        list(fit(state, blocks, config))
+        list(fit(state, blocks, ignoring))
     assert end.value.reason == "constant_predictions"
 
 
 def test_evaluation_has_no_dropout(state: TrainState, blocks: FoldBlocks) -> None:
     state.model.train()
-    first, second = predict(state.model, blocks), predict(state.model, blocks)
+    first, second = (predict(state.model, blocks, blocks.fold.score) for _ in range(2))
     assert (first.score == second.score).all()
 
 
@@ -165,14 +199,6 @@ def test_the_value_is_the_mean_over_all_scored_days(state: TrainState, blocks: F
     assert result.value == pytest.approx(
         (result.metrics["valid/rank_ic/1"] + 0.8 * result.metrics["valid/rank_ic/5"]) / 1.8
     )
-
-
-def test_schedule_rises_then_falls_to_zero() -> None:
-    factors = [schedule(step, 100, 0.1) for step in range(101)]
-    assert factors[0] == pytest.approx(0.1)
-    assert max(factors) == pytest.approx(1.0)
-    assert factors[-1] == pytest.approx(0.0)
-    assert factors[10:] == sorted(factors[10:], reverse=True)
 
 
 def test_the_loop_does_not_import_ray() -> None:
@@ -192,7 +218,7 @@ class Cramped(torch.nn.Module):
         self.seen: list[int] = []
 
     def forward(self, h_BNH: torch.Tensor) -> torch.Tensor:
-        if self.training or torch.is_grad_enabled():  # scoring takes no gradients, and less
+        if torch.is_grad_enabled():  # scoring takes no gradients, and less
             self.seen.append(len(h_BNH))
             if len(h_BNH) > self.fits:
                 raise self.error
@@ -216,39 +242,91 @@ def _cramped(state: TrainState, fits: int, error: BaseException = LACK[0]) -> Cr
 def test_a_step_that_does_not_fit_is_taken_in_smaller_pieces_with_the_same_gradient(
     state: TrainState, blocks: FoldBlocks, config: TrialConfig, error: BaseException, fits: int, expected: int
 ) -> None:
-    """But for the auxiliary loss, which knows the day to come within a piece alone."""
-    loss = config.replace(**{"train.loss.auxiliary_weight": 0.0}).build_loss()
-    steps = blocks.steps(0, 0, 16, 48)
-    state.model.eval()
-    whole = Feed(blocks, steps, recover_oom=False).take(state, loss, 0)
+    steps, loss = blocks.steps(0, 0, 16, 48), config.build_loss()
+    still(state)
+    whole = Feed(state, blocks, steps, loss, recover=False).take(0)
     wanted = [p.grad.clone() for p in state.model.parameters() if p.grad is not None]
     state.optimizer.zero_grad()
     _cramped(state, fits, error)
-    feed = Feed(blocks, steps, recover_oom=True)
-    parts = feed.take(state, loss, 0)
+    feed = Feed(state, blocks, steps, loss, recover=True)
+    parts = feed.take(0)
     assert state.micro_batch == expected
-    assert parts["total"] == pytest.approx(whole["total"], rel=1e-4)
+    assert parts == pytest.approx(whole, rel=1e-4)
     for given, gradient in zip((p.grad for p in state.model.parameters() if p.grad is not None), wanted, strict=True):
         torch.testing.assert_close(given, gradient, atol=1e-6, rtol=1e-3)
-    feed.take(state, loss, 1)
-    assert state.model.head.seen[-len(steps[1]) :] == [expected] * len(steps[1])
+    feed.take(1)
+    assert state.model.head.seen[-4 * len(steps[1]) // expected :] == [expected] * (4 * len(steps[1]) // expected)
+    assert [event.kind for event in state.events] == ["oom"] * (fits < 4) * (1 if expected == 2 else 2)
+
+
+def test_a_step_that_is_taken_again_draws_the_same_random_numbers(
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig
+) -> None:
+    """The first piece that fails has drawn some; a step that fits on its second attempt is as if it were the first."""
+    steps, loss = blocks.steps(0, 0, 16, 48), config.build_loss()
+    state.model.train()
+    state.micro_batch = 2
+    torch.manual_seed(7)
+    Feed(state, blocks, steps, loss, recover=True).take(0)
+    wanted = [p.grad.clone() for p in state.model.parameters() if p.grad is not None]
+    state.optimizer.zero_grad()
+    state.micro_batch = 4
+    _cramped(state, fits=2)
+    torch.manual_seed(7)
+    Feed(state, blocks, steps, loss, recover=True).take(0)
+    given = [p.grad for p in state.model.parameters() if p.grad is not None]
+    assert all(torch.equal(a, b) for a, b in zip(given, wanted, strict=True))
+
+
+class CrampedSelection(torch.nn.Module):
+    """A selection on a machine where no more than so many stocks fit at once."""
+
+    def __init__(self, selection: torch.nn.Module, fits: int) -> None:
+        super().__init__()
+        self.selection, self.fits = selection, fits
+
+    def forward(self, x_TNF: torch.Tensor) -> torch.Tensor:
+        if torch.is_grad_enabled() and x_TNF.shape[1] > self.fits:
+            raise LACK[0]
+        return self.selection(x_TNF)
+
+
+def test_where_one_day_does_not_fit_its_stocks_are_taken_in_turn(
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trial.feed.LEAST_STOCKS", 6)
+    num_stocks = len(blocks.store.codes)
+    state.model.selection = CrampedSelection(state.model.selection, fits=num_stocks - 1)
+    state.average = make_average(state.model, config.train.ema_decay)
+    result = next(fit(state, blocks, config, recover_oom=True))
+    assert state.model.stocks_at_once == num_stocks // 2
+    assert [event["kind"] for event in result.events] == ["oom"] * 3, "two days, one day, half of the stocks"
+    assert "stocks at once" in result.events[-1]["sentence"]
+    save_state(state, config, tmp_path / "state")
+    again = new_state(config, blocks)
+    again.model.selection = CrampedSelection(again.model.selection, fits=num_stocks)
+    again.average = make_average(again.model, config.train.ema_decay)
+    assert load_state(again, config, tmp_path / "state").model.stocks_at_once == num_stocks // 2
 
 
 def test_the_micro_batch_that_fitted_is_kept_and_told(
     state: TrainState, blocks: FoldBlocks, config: TrialConfig, tmp_path: Path
 ) -> None:
     head = _cramped(state, fits=2)
-    state.average = {name: value.clone() for name, value in state.model.state_dict().items()}
-    assert next(fit(state, blocks, config, recover_oom=True)).micro_batch == 2
+    state.average = make_average(state.model, config.train.ema_decay)
+    result = next(fit(state, blocks, config, recover_oom=True))
+    assert result.micro_batch == 2
+    assert [event["kind"] for event in result.events] == ["oom"]
+    assert "step 1 did not fit in memory; taken again with 2 days at once" in result.events[0]["sentence"]
     assert head.seen.count(4) == 1, "what did not fit is not tried again"
-    save_state(state, tmp_path / "state.pt")
+    save_state(state, config, tmp_path / "state")
     again = new_state(config, blocks)
     _cramped(again, fits=9)
-    assert load_state(again, tmp_path / "state.pt").micro_batch == 2
+    assert load_state(again, config, tmp_path / "state").micro_batch == 2
 
 
 @pytest.mark.parametrize("recover", [True, False])
-def test_one_day_that_does_not_fit_is_the_end(
+def test_one_day_that_does_not_fit_in_any_piece_is_the_end(
     state: TrainState, blocks: FoldBlocks, config: TrialConfig, recover: bool
 ) -> None:
     _cramped(state, fits=0)

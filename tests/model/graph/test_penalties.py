@@ -9,11 +9,11 @@ from torch import Tensor
 from model.graph.penalties import concentration, entropy
 
 
-def _attention(*targets: list[float]) -> tuple[Tensor, Tensor, int]:
-    """Weights of one head, target by target; a target without neighbours is an empty list."""
+def _attention(*targets: list[float]) -> tuple[Tensor, Tensor, int, int]:
+    """Weights of one head, target by target, of one day; a target without neighbours is an empty list."""
     weights = [weight for target in targets for weight in target]
     index = [n for n, target in enumerate(targets) for _ in target]
-    return torch.tensor(weights).unsqueeze(1), torch.tensor(index, dtype=torch.long), len(targets)
+    return torch.tensor(weights).unsqueeze(1), torch.tensor(index, dtype=torch.long), 1, len(targets)
 
 
 @pytest.mark.parametrize("degree", [2, 5, 40])
@@ -37,24 +37,30 @@ def test_they_are_means_over_targets_with_two_neighbours_or_more() -> None:
 
 
 def test_they_are_means_over_heads() -> None:
-    weights, index, nodes = _attention([0.5, 0.5])
+    weights, *given = _attention([0.5, 0.5])
     both = torch.cat([weights, torch.tensor([[1.0], [0.0]])], dim=1)
-    assert concentration(both, index, nodes) == pytest.approx(0.5)
+    assert concentration(both, *given) == pytest.approx(0.5)
+
+
+def test_a_day_counts_once_however_many_stocks_choose_on_it() -> None:
+    weights, index, _, stocks = _attention([1.0, 0.0], [], [0.5, 0.5], [0.5, 0.5])
+    assert concentration(weights, index, 2, stocks // 2) == pytest.approx(0.5)
+    assert entropy(weights, index, 2, stocks // 2) == pytest.approx(0.5, abs=1e-4)
 
 
 @pytest.mark.parametrize("targets", [[], [[]], [[1.0], [1.0]]])
 def test_where_nobody_chooses_they_are_zero_with_a_finite_gradient(targets: list[list[float]]) -> None:
-    weights, index, nodes = _attention(*targets)
+    weights, *given = _attention(*targets)
     weights = weights.reshape(-1, 1).float().requires_grad_()
     for measure in (concentration, entropy):
-        value = measure(weights, index, nodes)
+        value = measure(weights, *given)
         value.backward()
         assert value == 0
         assert weights.grad is None or weights.grad.isfinite().all()
 
 
 def test_the_gradient_at_a_weight_of_zero_is_finite() -> None:
-    weights, index, nodes = _attention([1.0, 0.0])
+    weights, *given = _attention([1.0, 0.0])
     weights.requires_grad_()
-    entropy(weights, index, nodes).backward()
+    entropy(weights, *given).backward()
     assert weights.grad.isfinite().all()

