@@ -18,6 +18,9 @@ from data.market import MarketSketch
 from data.migrations import migrate
 from data.splits import Splits, make_splits
 from data.targets import open_targets
+from data.universe import trailing_median
+
+TURNOVER_DAYS = 60
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,39 @@ class MarketStore:
     def sketch(self) -> MarketSketch:
         """By which another panel of the same market is known."""
         return MarketSketch.from_dict(self.meta.market["sketch"])
+
+    def label_codes(self, role: str) -> np.ndarray:
+        """[D, N] codes of a text column (sector, section, ..) into its vocabulary, 0 where unknown.
+
+        Raises:
+            DataError: the panel has no such column.
+        """
+        path = self.folder / f"{role}.npy"
+        if role not in self.meta.vocabularies or not path.exists():
+            raise DataError(
+                f"groups by {role} need a column of it, but the panel has none. Name it under columns.{role}, or group "
+                f"by something else."
+            )
+        return np.load(path, mmap_mode="r")
+
+    def turnover(self, days: np.ndarray) -> np.ndarray:
+        """[len(days), N] trailing median of traded value over 60 days up to each day, NaN where half are unknown.
+
+        Raises:
+            DataError: the panel has neither traded value nor close and volume.
+        """
+        bars = self.meta.bars
+        if "turnover" not in bars and not {"close", "volume"} <= set(bars):
+            raise DataError(
+                "groups by liquidity need traded value, or close and volume, but the panel has neither. Group by "
+                "something else."
+            )
+        table = np.load(self.folder / "bars.npy", mmap_mode="r")
+        first = max(0, int(days[0]) - TURNOVER_DAYS + 1)
+        rows = slice(first, int(days[-1]) + 1)
+        names = ["turnover"] if "turnover" in bars else ["close", "volume"]
+        traded = np.prod([np.asarray(table[rows, :, bars.index(name)], np.float64) for name in names], axis=0)
+        return trailing_median(traded, TURNOVER_DAYS)[days - first]
 
     def graphs(self, config: GraphConfig) -> DailyGraphs | None:
         """The neighbour graphs of every day, built once per store and settings; None where none are asked for.

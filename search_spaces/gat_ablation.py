@@ -35,7 +35,7 @@ def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
             "model.augment": _augment(trial),
             "model.head.small_init": trial.suggest_categorical("small_init", SWITCH),
             "train.loss.delta": trial.suggest_float("huber_delta", 0.1, 3.0, log=True),
-            "train.learning_rate": trial.suggest_float("learning_rate", 5e-4, 8e-3, log=True),
+            "train.learning_rate": trial.suggest_float("learning_rate", 2e-4, 4e-3, log=True),
         }
     )
 
@@ -92,7 +92,7 @@ SPACE = SearchSpace(
             "freq_dropout_p": 0.1,
             "small_init": True,
             "huber_delta": 1.0,
-            "learning_rate": 2e-3,
+            "learning_rate": 1e-3,
         },
     ),
 )

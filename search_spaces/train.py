@@ -43,7 +43,7 @@ class TrainConfig(BaseModel):
     )
     days_per_step: int = Field(16, ge=1, description="days whose mean loss makes one optimiser step")
     block_days: int = Field(4, ge=1, description="consecutive days per block; a step is made of distant blocks")
-    learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
+    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
     weight_decay: float = Field(0.01, ge=0)
     schedule: ScheduleUnion = CosineConfig()
     phases: tuple[PhaseConfig, ...] = Field((), description="blocks that learn one after another; none: all at once")
@@ -63,7 +63,7 @@ class TrainConfig(BaseModel):
         default_factory=dict, description="learning-rate and weight-decay multipliers by block: {graph: {..}}"
     )
     clip_norm: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
-    ema_decay: float = Field(0.97, ge=0, lt=1, description="of the averaged weights that are evaluated; 0 is off")
+    ema_decay: float = Field(0.99, ge=0, lt=1, description="of the averaged weights that are evaluated; 0 is off")
     max_bad_steps: int = Field(3, ge=1, description="non-finite steps in a row that end the trial as diverged")
 
     health: HealthConfig = HealthConfig()

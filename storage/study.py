@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -63,6 +63,17 @@ class StudyStore:
                     self._copy_step(trial._trial_id, result["epoch"], result["value"])
             self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
             numbers.append(trial.number)
+        return numbers
+
+    def give_up_waiting(self, is_stale: Callable[[Mapping[str, Any]], bool]) -> list[int]:
+        """Ends, as FAIL, the waiting trials whose attributes say that nobody will go on with them."""
+        numbers = []
+        for trial in self._trials(TrialState.WAITING):
+            if is_stale(trial.user_attrs):
+                story = {"reason": "abandoned", "sentence": "another configuration was trained under this name"}
+                self.set_attributes(trial._trial_id, story)
+                self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+                numbers.append(trial.number)
         return numbers
 
     def ask(self, cell: Mapping[str, Any] | None = None) -> optuna.Trial:

@@ -1,4 +1,4 @@
-"""Our own tables, beside Optuna's in the same database: epochs, events, leases. Versioned from the first day."""
+"""Our own tables, beside Optuna's in the same database: epochs, events, leases, provenances. Versioned."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from storage.errors import StorageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 metadata = sa.MetaData()
 
 schema = sa.Table("sweep_schema", metadata, sa.Column("version", sa.Integer, primary_key=True))
@@ -48,8 +48,21 @@ leases = sa.Table(
     sa.Column("expires", sa.Float, nullable=False),
 )
 
+provenances = sa.Table(
+    "sweep_provenances",
+    metadata,
+    sa.Column("key", sa.String(40), primary_key=True),
+    sa.Column("content", sa.JSON, nullable=False),  # code, git state, packages, hardware
+)
+
 Step = Callable[[sa.Connection], None]
-STEPS: dict[int, Step] = {}  # version it starts from -> what makes the tables one higher
+
+
+def _only_new_tables(connection: sa.Connection) -> None:
+    """Nothing but tables that were not there, which `create_all` has made."""
+
+
+STEPS: dict[int, Step] = {1: _only_new_tables}  # version it starts from -> what makes the tables one higher
 
 
 def create_tables(engine: sa.Engine, steps: Mapping[int, Step] | None = None, target: int = SCHEMA_VERSION) -> None:

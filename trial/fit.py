@@ -67,6 +67,7 @@ def _train_epoch(
     before, num_steps = (state.epoch - span.first) * len(steps), span.config.epochs * len(steps)
     feed = Feed(state, blocks, steps, config.build_loss(), recover_oom)
     rate = 0.0
+    progress.num_steps = len(steps)
     begin_training(state.model, span.config)
     if before + progress.position == 0:
         state.health.begin_phase()

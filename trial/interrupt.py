@@ -11,8 +11,12 @@ from typing import Any
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class Interrupted(Exception):
-    """Raised between two steps; the state is whole and can be saved."""
+class Stopped(Exception):
+    """Raised between two steps to leave the loop there; the state is whole and is saved."""
+
+
+class Interrupted(Stopped):
+    """By a signal."""
 
     def __init__(self, number: int) -> None:
         self.number = number

@@ -40,6 +40,7 @@ class Place:
     store: Path
     machine: Machine
     code: str  # hash of the product's source
+    provenance: str  # key of code, packages and hardware in the store
 
 
 class SearchPlan:
@@ -112,8 +113,11 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
             "attempts": attempt + 1,
             "config": config.model_dump(mode="json"),
             "config_hash": config.hash,
+            "resumable_hash": config.resumable_hash,
             "store_key": place.store.name,
             "code": place.code,
+            "provenance": place.provenance,
+            "machine": place.machine.model_dump(mode="json"),
             "arm": config.arm,
             "seed": config.seed,
             "fold": config.fold,

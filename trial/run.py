@@ -15,12 +15,12 @@ from reports.ablation import write_report
 from search_spaces.space import REFERENCE
 from storage.database import open_storage
 from storage.lease import Lease
-from storage.provenance import code_hash, provenance
 from storage.record import TrialRecord
 from storage.study import DEFINITION, StudyStore
 from trial.cluster import cluster
 from trial.driver import Early, run_stage
 from trial.export import export_best
+from trial.facts import kept_provenance, tell_facts, whole_provenance
 from trial.live import Display
 from trial.machine import Machine
 from trial.plan import ConfirmPlan, Place, Plan, SearchPlan
@@ -28,8 +28,6 @@ from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
 from trial.stop import StopRequest, stopping_on_signals
 from trial.worker import SweepTrial
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,8 @@ def _open_stages(storage: RDBStorage, name: str, prepared: Prepared) -> list[Sta
         runs=request.runs.resolve(),
         store=prepared.market.folder.resolve(),
         machine=Machine.of(settings, request.resources.device),
-        code=code_hash(ROOT),
+        code=whole_provenance()["code"],
+        provenance=kept_provenance(storage),
     )
     stages = []
     if "search" in request.stages:
@@ -148,38 +147,18 @@ def _open(storage: RDBStorage, name: str, prepared: Prepared, more: dict[str, An
             **more,
         }
     )
-    graphs = prepared.market.graphs(prepared.base.data.graph)
-    about = {
+    tell_facts(study, prepared.panel, prepared.market, prepared.splits, prepared.base)
+    own = {
         "summary": prepared.space.summary,
         "objective": prepared.space.objective,
-        "panel_name": prepared.panel.name,
-        "panel": meta.panel_key,
-        "store": meta.store_key,
-        "market": meta.market,
-        "doubts": meta.doubts,
-        "mean_degree": graphs.mean_degree if graphs else None,
-        "num_stocks": len(meta.codes),
-        "holdout_from": meta.holdout_from,
-        "folds_by_date": _folds_by_date(prepared),
-        "horizons": meta.horizons,
-        "horizon_weights": list(train.horizon_weights),
         "reference_arm": REFERENCE,
         "arm_summaries": {arm: spec.summary for arm, spec in prepared.space.arms.items()},
         "grace_epochs": prepared.early.grace if prepared.early else None,
-        "provenance": provenance(ROOT),
     }
-    for key, value in about.items():
+    for key, value in own.items():
         study.study.set_user_attr(key, value)
     study.requeue_unfinished()
     return study
-
-
-def _folds_by_date(prepared: Prepared) -> dict[str, list[str]]:
-    dates = prepared.market.meta.dates
-    return {
-        fold.name: [dates[fold.train[0]], dates[fold.train[-1]], dates[fold.score[0]], dates[fold.score[-1]]]
-        for fold in prepared.splits.folds
-    }
 
 
 def _run(

@@ -15,20 +15,22 @@ from data.store import MarketStore
 from trial.average import evaluated_weights
 from trial.build import build, probe_memory
 from trial.checkpoint import load_state
-from trial.evaluate import EpochResult, predict
+from trial.evaluate import EpochResult, Scores, predict
 from trial.fit import fit
-from trial.interrupt import Interrupted, Interruption
+from trial.interrupt import Interruption, Stopped
 from trial.keeper import CHECKPOINT, Keeper
 from trial.logs import logging_to, start_line
 from trial.order import TrialOrder
 from trial.predictions import PREDICTIONS, SCALER, write_predictions, write_scaler
 from trial.profiling import Profile, open_profile
+from trial.scorecard import scorecard
 from trial.state import TrainState
 from trial.tracking import open_trackers
 
 logger = logging.getLogger(__name__)
 Build = Callable[[TrialOrder], tuple[TrainState, FoldBlocks]]
 AfterStep = Callable[[TrainState], None]
+AfterScores = Callable[[Scores, MarketStore], None]
 
 
 def built(order: TrialOrder) -> tuple[TrainState, FoldBlocks]:
@@ -41,6 +43,7 @@ def run_attempt(
     interruption: Interruption,
     make: Build = built,
     after_step: AfterStep = lambda state: None,
+    after_scores: AfterScores = lambda scores, store: None,
 ) -> Iterator[EpochResult]:
     """First the results that the store lacks, then the epochs that are still to be trained.
 
@@ -50,7 +53,7 @@ def run_attempt(
     Raises:
         TrialEnded: the trial ended itself.
         CheckpointError: the checkpoint to resume from is damaged or a stranger's.
-        Interrupted: a signal came; an emergency checkpoint has been written.
+        Stopped: a signal came, or `after_step` asked for it; a checkpoint of that step has been written.
     """
     with ExitStack() as stack:
         bound = {"study": order.study, "trial": order.number, "seed": order.config.seed}
@@ -60,12 +63,13 @@ def run_attempt(
             load_state(state, order.config, order.resume_from)
         _say_start(order, state, blocks)
         for result in state.results[order.known_epochs :]:
-            yield _kept(order, result, state, blocks)
+            yield _kept(order, result, state, blocks, after_scores)
         if not state.is_done:
             probe_memory(state, blocks, order.config, order.machine)
             profile = open_profile(order.folder, order.machine.profile_steps)
             stack.callback(profile.close)
-            yield from _train(order, state, blocks, interruption, profile, after_step)
+            for result in _train(order, state, blocks, interruption, profile, after_step):
+                yield _kept(order, result, state, blocks, after_scores)
 
 
 def _train(
@@ -92,17 +96,19 @@ def _train(
             trackers.log(result, state, blocks)
             logger.debug("epoch %d: value %+.4f, %.1f s", result.epoch, result.value, result.seconds)
             if result.epoch > order.known_epochs:
-                yield _kept(order, result, state, blocks)
+                yield result
             interruption.check()
-    except Interrupted as interrupted:
+    except Stopped as stopped:
         keeper.save(state)
-        logger.warning("%s: step %d is in the checkpoint", interrupted, state.step)
+        logger.info("stopped %s: step %d is in the checkpoint", stopped, state.step)
         raise
     finally:
         trackers.finish()
 
 
-def _kept(order: TrialOrder, result: EpochResult, state: TrainState, blocks: FoldBlocks) -> EpochResult:
+def _kept(
+    order: TrialOrder, result: EpochResult, state: TrainState, blocks: FoldBlocks, after_scores: AfterScores
+) -> EpochResult:
     """Writes the predictions before the last result is sent, so that COMPLETE means they are there."""
     if result.is_last:
         if state.scores is None:  # trained and checkpointed by an earlier attempt, but not reported
@@ -111,6 +117,8 @@ def _kept(order: TrialOrder, result: EpochResult, state: TrainState, blocks: Fol
         order.folder.mkdir(parents=True, exist_ok=True)
         write_scaler(order.folder / SCALER, state.scaler)
         write_predictions(order.folder / PREDICTIONS, state.scores, blocks.store)
+        result.scorecard.update(scorecard(state.scores, blocks.store, order.config))
+        after_scores(state.scores, blocks.store)
     return result
 
 

@@ -30,6 +30,7 @@ class Progress:
     """Within the epoch under way."""
 
     position: int = 0  # steps done
+    num_steps: int = 0  # of the epoch
     good_steps: int = 0
     bad_steps: int = 0
     bad_in_a_row: int = 0

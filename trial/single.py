@@ -1,0 +1,302 @@
+"""One training from request to outcome, outside Ray: checked whole, trained, recorded in a study of its own name."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from optuna.trial import TrialState
+from rich.console import Console
+
+from data.prepare import prepare
+from data.progress import Shown
+from data.settings import suited
+from data.splits import prove_purged
+from data.store import MarketStore
+from data.synthetic import SyntheticConfig, synthetic_panel
+from data.workspace import make_folder
+from search_spaces.config import TrialConfig
+from search_spaces.errors import SpaceError
+from search_spaces.train import weights_for
+from storage.database import check_reachable, open_storage
+from storage.lease import Lease
+from storage.study import StudyStore
+from trial import recording
+from trial.build import fold_of
+from trial.checkpoint import read_checkpoint
+from trial.endings import TrialEnded
+from trial.evaluate import EpochResult, Scores
+from trial.facts import kept_provenance, tell_facts, whole_provenance
+from trial.interrupt import Interrupted, Interruption, Stopped
+from trial.machine import Machine
+from trial.notify import notify
+from trial.order import Flight, Outcome
+from trial.phase import spans
+from trial.plan import Place, start_flight
+from trial.request import STUDY_NAME
+from trial.scorecard import GROUPS, Card, by_group
+from trial.session import run_attempt
+from trial.settings import Settings, read_settings
+from trial.state import TrainState
+from trial.tracking import refuse_missing_trackers
+from trial.training_view import Watcher
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What the command line, or a notebook, asks for; None takes the configuration's, or the default."""
+
+    config: Path
+    panel: Path | None = None
+    runs: Path = Path("runs")
+    storage: str | None = None
+    name: str | None = None
+    fold: str | None = None
+    seed: int | None = None
+    max_steps: int | None = None
+    phase: str | None = None
+    resume_checkpoint: Path | None = None
+    groups: tuple[str, ...] = ()
+
+    @property
+    def storage_url(self) -> str:
+        return f"sqlite:///{self.runs}/sweeps.db" if self.storage is None else self.storage
+
+    @property
+    def study(self) -> str:
+        return self.name or self.config.stem
+
+
+@dataclass(frozen=True)
+class PreparedTraining:
+    """A request that has passed every check."""
+
+    request: TrainRequest
+    config: TrialConfig
+    panel: Path | None
+    market: MarketStore | None  # None where only the configuration was checked
+
+
+@dataclass(frozen=True)
+class TrainOutcome:
+    """What a training leaves."""
+
+    prepared: PreparedTraining
+    state: str  # COMPLETE, PRUNED, FAIL, WAITING
+    sentence: str
+    results: list[EpochResult]
+    number: int
+    folder: Path
+    cards_by_group: dict[str, dict[str, Card]] = field(default_factory=dict)
+    stopped: str | None = None  # why it stopped before its end; it can go on
+    was_interrupted: bool = False
+
+
+def prepare_training(request: TrainRequest, console: Console, only_check: bool = False) -> PreparedTraining:
+    """Checks everything that can be wrong, preparing the market on the way; a refusal leaves nothing behind.
+
+    Raises:
+        SpaceError, DataError, StorageError, CheckpointError: with the law, the offence and the way out.
+    """
+    settings = read_settings()
+    config = _read(request)
+    _check(request, config, settings)
+    if only_check:
+        suited_config = config if request.panel is None else _on_panel(config, request.panel)
+        return PreparedTraining(request, suited_config, request.panel, None)
+    check_reachable(request.storage_url)
+    with _removed_where_refused(request.runs):
+        panel = request.panel or synthetic_panel(request.runs / "synthetic", SyntheticConfig())
+        config = _on_panel(config, panel)
+        market = prepare(panel, request.runs / "prepared", config.data, Shown(console), settings.prepare_memory_mib)
+        prove_purged(market.splits(config.data), config.data)
+        fold_of(config, market)
+    for sentence in market.meta.doubts:
+        console.print(f"doubt: {sentence}")
+    return PreparedTraining(request, config, panel, market)
+
+
+def run_training(prepared: PreparedTraining, console: Console) -> TrainOutcome:
+    """Trains, or goes on where the last start stopped; what it says goes to the console, what it found to the store."""
+    request, settings = prepared.request, read_settings()
+    storage = open_storage(request.storage_url)
+    lease = Lease(storage.engine, request.study)
+    try:
+        study = StudyStore(storage, request.study)
+        study.define({"space": "train"})
+        flight = _flight(study, prepared, settings)
+        torch.set_num_threads(settings.threads_per_trial)
+        outcome = _train(study, flight, prepared, console, lease)
+    finally:
+        lease.release()
+        storage.engine.dispose()
+    if outcome.stopped is None:
+        notify(settings, f"training {request.study} trial {outcome.number}: {outcome.state}", outcome.sentence)
+    return outcome
+
+
+def _train(
+    study: StudyStore, flight: Flight, prepared: PreparedTraining, console: Console, lease: Lease
+) -> TrainOutcome:
+    """The results as they come; every way in which a training can end, in the store."""
+    request, order = prepared.request, flight.order
+    stopped, interrupted = None, False
+    groups: dict[str, dict[str, Card]] = {}
+    with Interruption() as interruption, Watcher(console, order.config) as watcher:
+
+        def look_in(state: TrainState) -> None:
+            watcher.step(state)
+            lease.renew()
+            if request.max_steps is not None and state.step >= request.max_steps:
+                raise Stopped(f"after {state.step} steps, as --max-steps asks")
+
+        def look_at_groups(scores: Scores, store: MarketStore) -> None:
+            groups.update({kind: by_group(scores, store, order.config, kind) for kind in request.groups})
+
+        try:
+            for result in run_attempt(order, interruption, after_step=look_in, after_scores=look_at_groups):
+                recording.record_epoch(study, flight, result.to_dict())
+                watcher.epoch(result)
+                if request.phase and result.epoch == _end_of(prepared.config, request.phase) and not result.is_last:
+                    raise Stopped(f"after phase {request.phase}, as --phase asks")
+        except TrialEnded as end:
+            flight.outcome = Outcome(TrialState.PRUNED, end.reason, end.sentence)
+        except Stopped as stop:
+            stopped, interrupted = str(stop), isinstance(stop, Interrupted)
+        except Exception as error:  # recorded with its text, then raised again: nothing is swallowed
+            flight.outcome = recording.failure(f"{type(error).__name__}: {error}\n{traceback.format_exc()}"[:2000])
+            raise
+        finally:
+            recording.finish(study, flight)
+    outcome = flight.outcome or Outcome(TrialState.WAITING, "stopped")
+    return TrainOutcome(
+        prepared=prepared,
+        state=outcome.state.name,
+        sentence=outcome.sentence,
+        results=[EpochResult.from_dict(result) for result in flight.results],
+        number=order.number,
+        folder=order.folder,
+        cards_by_group=groups,
+        stopped=stopped,
+        was_interrupted=interrupted,
+    )
+
+
+def _read(request: TrainRequest) -> TrialConfig:
+    """The file's configuration, with what the command line says of it."""
+    try:
+        text = request.config.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpaceError(
+            f"a configuration must be a readable YAML file, but {request.config} is not: {error}"
+        ) from error
+    config = TrialConfig.from_yaml(text)
+    changes = {"fold": request.fold, "seed": request.seed}
+    given = {name: value for name, value in changes.items() if value is not None}
+    return config.model_copy(update=given)
+
+
+def _check(request: TrainRequest, config: TrialConfig, settings: Settings) -> None:
+    """What needs no market to be wrong."""
+    refuse_missing_trackers(settings.tensorboard, settings.wandb)
+    if not STUDY_NAME.fullmatch(request.study):
+        raise SpaceError(
+            f"a study's name must be letters, digits, '.', '_' or '-', got {request.study!r}. Give another with --name."
+        )
+    if unknown := sorted(set(request.groups) - set(GROUPS)):
+        raise SpaceError(f"--by must name some of {', '.join(GROUPS)}, got {', '.join(unknown)}.")
+    if _device(settings) == "cuda" and not torch.cuda.is_available():
+        raise SpaceError("ATFT_DEVICE asks for cuda, but this machine has no GPU that torch can use. Set it to auto.")
+    if request.panel is not None and not request.panel.exists():
+        raise SpaceError(f"--data must name a panel, but {request.panel} is not there.")
+    done = 0 if request.resume_checkpoint is None else read_checkpoint(request.resume_checkpoint)[1]["epoch"]
+    if request.phase is not None:
+        _check_phase(config, request.phase, done, request.resume_checkpoint)
+
+
+def _check_phase(config: TrialConfig, name: str, done: int, checkpoint: Path | None) -> None:
+    """Raises SpaceError where there is no such phase, or the training that it builds on is not there."""
+    plan = {span.config.name: span for span in spans(config.train)}
+    if name not in plan:
+        known = ", ".join(plan) if config.train.phases else "none: its train.phases is empty"
+        raise SpaceError(f"--phase must name a phase of the configuration ({known}), got {name!r}.")
+    if checkpoint is not None and not plan[name].first <= done < plan[name].end:
+        raise SpaceError(
+            f"--phase {name} is trained in epochs {plan[name].first + 1} to {plan[name].end}, but {checkpoint} has "
+            f"{done} epochs behind it. Give the checkpoint at the end of the phase before."
+        )
+
+
+def _on_panel(config: TrialConfig, panel: Path) -> TrialConfig:
+    """The configuration on a panel: folds and settings that the file leaves open follow its length and columns."""
+    data = suited(config.data, panel)
+    weights = weights_for(len(data.horizons), config.train.horizon_weights)
+    return config.replace(**{"data": data, "train.horizon_weights": weights})
+
+
+@contextmanager
+def _removed_where_refused(runs: Path) -> Iterator[None]:
+    """Makes the folder; after a refusal it is gone again, where it was not there before."""
+    try:
+        made = make_folder(runs)
+    except OSError as error:
+        raise SpaceError(
+            f"--runs must be a folder that can be made and written, but {runs} is not: {error}."
+        ) from error
+    try:
+        yield
+    except BaseException:
+        if made:
+            shutil.rmtree(made[-1], ignore_errors=True)
+        raise
+
+
+def _flight(study: StudyStore, prepared: PreparedTraining, settings: Settings) -> Flight:
+    """The trial that was stopped, where it was of this configuration, or a new one."""
+    request, market, config = prepared.request, prepared.market, prepared.config
+    assert market is not None, "prepared for training"
+    assert prepared.panel is not None, "prepared for training"
+    tell_facts(study, prepared.panel, market, market.splits(config.data), config)
+    study.study.set_user_attr("summary", f"one configuration, {request.config.name}")
+    study.requeue_unfinished()
+    study.give_up_waiting(lambda attributes: attributes.get("resumable_hash") != config.resumable_hash)
+    place = Place(
+        runs=request.runs.resolve(),
+        store=market.folder.resolve(),
+        machine=Machine.of(settings, _device(settings)),
+        code=whole_provenance()["code"],
+        provenance=kept_provenance(study.storage),
+    )
+    flight = start_flight(study, study.ask(), config, place)
+    if request.phase is not None and request.resume_checkpoint is None:
+        done = 0 if flight.order.resume_from is None else read_checkpoint(flight.order.resume_from)[1]["epoch"]
+        _check_own_phase(prepared, done)
+    if request.resume_checkpoint is None:
+        return flight
+    order = flight.order.model_copy(update={"resume_from": request.resume_checkpoint.resolve()})
+    return Flight(order, flight.trial_id, flight.results)
+
+
+def _check_own_phase(prepared: PreparedTraining, done: int) -> None:
+    name = str(prepared.request.phase)
+    span = next(span for span in spans(prepared.config.train) if span.config.name == name)
+    if not span.first <= done < span.end:
+        raise SpaceError(
+            f"--phase {name} is trained in epochs {span.first + 1} to {span.end}, but this training has {done} behind "
+            f"it. Train the phases before it first, or give their checkpoint with --resume-checkpoint."
+        )
+
+
+def _end_of(config: TrialConfig, phase: str) -> int:
+    return next(span.end for span in spans(config.train) if span.config.name == phase)
+
+
+def _device(settings: Settings) -> str:
+    if settings.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return settings.device

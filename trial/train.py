@@ -1,0 +1,104 @@
+"""`python -m trial.train CONFIG.yaml`: one configuration, no sweep; the same loop, the same outputs, the same store."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from data.errors import DataError
+from search_spaces.errors import SpaceError
+from storage.errors import StorageError
+from trial.checkpoint import CheckpointError
+from trial.cluster import ClusterError
+from trial.logs import logging_to_terminal
+from trial.settings import read_settings
+from trial.single import TrainOutcome, TrainRequest, prepare_training, run_training
+from trial.training_view import print_check, print_outcome
+
+BAD_INPUT, NO_RESULT, INTERRUPTED = 2, 1, 130
+REFUSALS = (SpaceError, DataError, StorageError, CheckpointError, ClusterError)
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML of a configuration; what it leaves out has its default.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Panel, as for a sweep. (default: the synthetic market)", show_default=False),
+    ] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="Folder of everything that is written. (default: runs)", show_default=False)
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Database. (default: sqlite:///<runs>/sweeps.db)", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the study. (default: the file's)", show_default=False)
+    ] = None,
+    fold: Annotated[
+        str | None, typer.Option(help="search, confirm-1, .. (default: the configuration's)", show_default=False)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed. (default: the configuration's)", show_default=False)
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Validate, say what would be trained, and leave.")] = False,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many steps; the same command goes on.", show_default=False)
+    ] = None,
+    phase: Annotated[
+        str | None, typer.Option(help="Train this phase of the plan and stop after it.", show_default=False)
+    ] = None,
+    resume_checkpoint: Annotated[
+        Path | None, typer.Option(help="Go on from this checkpoint of the same configuration.", show_default=False)
+    ] = None,
+    by: Annotated[str, typer.Option(help="Metrics also by group, comma between: sector, section, liquidity.")] = "",
+) -> None:
+    """Train one configuration and score it: what a sweep does in a trial, where a person can watch.
+
+    Exit status: 0 done, 1 the training ended itself or failed, 2 refused before anything started, 130 interrupted.
+    """
+    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False)
+    try:
+        settings = read_settings()
+        request = TrainRequest(
+            config=config,
+            panel=data,
+            runs=runs or settings.runs,
+            storage=storage,
+            name=name,
+            fold=fold,
+            seed=seed,
+            max_steps=max_steps,
+            phase=phase,
+            resume_checkpoint=resume_checkpoint,
+            groups=tuple(filter(None, by.replace(" ", "").split(","))),
+        )
+        prepared = prepare_training(request, console, only_check=check)
+        if check:
+            print_check(prepared, console)
+            return
+        with logging_to_terminal("WARNING"):
+            outcome = run_training(prepared, console)
+    except REFUSALS as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        raise typer.Exit(BAD_INPUT) from None
+    print_outcome(outcome, console, again=f"python -m trial.train {shlex.join(sys.argv[1:])}")
+    raise typer.Exit(status_of(outcome))
+
+
+def status_of(outcome: TrainOutcome) -> int:
+    """The command's exit status."""
+    if outcome.stopped is not None:
+        return INTERRUPTED if outcome.was_interrupted else 0
+    return 0 if outcome.state == "COMPLETE" else NO_RESULT
+
+
+if __name__ == "__main__":
+    app()

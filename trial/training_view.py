@@ -1,0 +1,162 @@
+"""What a person sees of a training: a bar on a terminal, a line per epoch where piped, a summary at the end."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from model.atft import ATFT
+from model.protocols import Sizes
+from search_spaces.config import TrialConfig
+from trial.evaluate import EpochResult
+from trial.phase import spans
+from trial.scorecard import Card
+from trial.state import TrainState
+
+if TYPE_CHECKING:
+    from trial.single import PreparedTraining, TrainOutcome
+
+SHOWN = (
+    ("rank_ic", "RankIC"),
+    ("rank_icir", "IR per day"),
+    ("neutral_rank_ic", "neutral"),
+    ("ic", "IC"),
+    ("top_minus_bottom", "top - bottom"),
+    ("hit_rate", "hit rate"),
+    ("sharpe", "Sharpe, net"),
+)
+SIZES = Sizes(
+    features=94, hidden=0, window=0, edge_attributes=4, horizons=0, sectors=12
+)  # for counting without a market
+
+
+class Watcher:
+    """Progress of one training; a bar where the console is a terminal."""
+
+    def __init__(self, console: Console, config: TrialConfig) -> None:
+        self.console, self.config = console, config
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("step", total=None, loss="")
+
+    def __enter__(self) -> Watcher:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def step(self, state: TrainState) -> None:
+        """After every step."""
+        progress = state.progress
+        loss = progress.losses.get("total", 0.0) / max(1, progress.good_steps)
+        self._bar.update(
+            self._task,
+            completed=progress.position,
+            total=progress.num_steps,
+            description=f"epoch {state.epoch + 1} of {self.config.train.epochs}",
+            loss=f"loss {loss:.4f}",
+        )
+
+    def epoch(self, result: EpochResult) -> None:
+        """After every epoch: one line, and one per event."""
+        horizons = [f"{h}d {result.metrics[f'valid/rank_ic/{h}']:+.4f}" for h in self.config.data.horizons]
+        phase = f" [{result.phase}]" if self.config.train.phases else ""
+        watched = f", watched {result.validation:+.4f}" if result.validation is not None else ""
+        self.console.print(
+            f"epoch {result.epoch:>3}{phase}  loss {result.losses['total']:.4f}  RankIC {result.value:+.4f} "
+            f"({', '.join(horizons)}){watched}  {result.seconds:.1f} s"
+        )
+        for event in result.events:
+            self.console.print(f"  {event['kind']}: {event['sentence']}")
+
+
+def print_check(prepared: PreparedTraining, console: Console) -> None:
+    """What would be trained."""
+    config = prepared.config
+    console.print(f"configuration {config.hash} is valid")
+    sizes = SIZES._replace(hidden=config.model.hidden, window=config.data.window, horizons=len(config.data.horizons))
+    net = ATFT(config.model, sizes, config.seed)
+    table = Table(box=None)
+    for heading in ("slot", "block", "parameters"):
+        table.add_column(heading, justify="right" if heading == "parameters" else "left")
+    for slot, block in net.named_children():
+        kind = getattr(getattr(config.model, slot, None), "kind", "linear")
+        table.add_row(slot, kind, f"{sum(p.numel() for p in block.parameters()):,}")
+    console.print(table)
+    console.print(f"counted for {SIZES.features} features; fold {config.fold}, seed {config.seed}")
+    for span in spans(config.train):
+        phase = span.config
+        console.print(
+            f"epochs {span.first + 1} to {span.end}: {phase.name}, peak rate {phase.learning_rate:g}, learns "
+            f"{', '.join(phase.learns)}"
+        )
+
+
+def print_outcome(outcome: TrainOutcome, console: Console, again: str) -> None:
+    """How it ended, what it scored, where everything is, what to do next."""
+    if outcome.stopped is not None:
+        console.print(f"stopped    {outcome.stopped}; nothing is lost. To go on:")
+        console.print(f"           {again}", soft_wrap=True)
+        return
+    console.print(
+        f"ended      trial {outcome.number}: {outcome.state}" + (f", {outcome.sentence}" if outcome.sentence else "")
+    )
+    if outcome.results and outcome.results[-1].scorecard:
+        console.print(_score_table("all stocks", outcome.results[-1].scorecard, outcome.prepared.config))
+    for kind, cards in outcome.cards_by_group.items():
+        console.print(_group_table(kind, cards, outcome.prepared.config))
+    if outcome.prepared.config.train.phases:
+        console.print(_phase_table(outcome.results))
+    console.print(f"store      {outcome.prepared.request.storage_url}")
+    console.print(f"files      {outcome.folder}")
+
+
+def _score_table(title: str, card: Card, config: TrialConfig) -> Table:
+    table = Table(box=None, title=title, title_justify="left")
+    table.add_column("")
+    for horizon in config.data.horizons:
+        table.add_column(f"{horizon}d", justify="right")
+    table.add_column("weighted", justify="right")
+    for name, label in SHOWN:
+        keys = [*(f"{name}/{horizon}" for horizon in config.data.horizons), name]
+        table.add_row(label, *(f"{card[key]:+.4f}" if key in card else "" for key in keys))
+    return table
+
+
+def _group_table(kind: str, cards: dict[str, Card], config: TrialConfig) -> Table:
+    table = Table(box=None, title=f"RankIC by {kind}", title_justify="left")
+    table.add_column("")
+    for horizon in config.data.horizons:
+        table.add_column(f"{horizon}d", justify="right")
+    for name, card in cards.items():
+        keys = [f"rank_ic/{horizon}" for horizon in config.data.horizons]
+        table.add_row(name.split(": ", 1)[1], *(f"{card[key]:+.4f}" if key in card else "" for key in keys))
+    return table
+
+
+def _phase_table(results: list[EpochResult]) -> Table:
+    table = Table(box=None, title="by phase", title_justify="left")
+    for heading in ("phase", "epochs", "loss", "RankIC at its end", "last rate"):
+        table.add_column(heading, justify="left" if heading == "phase" else "right")
+    for name in dict.fromkeys(result.phase for result in results):
+        own = [result for result in results if result.phase == name]
+        last = own[-1]
+        table.add_row(
+            name, str(len(own)), f"{last.losses['total']:.4f}", f"{last.value:+.4f}", f"{last.learning_rate:.2e}"
+        )
+    return table
