@@ -132,6 +132,11 @@ class StudyStore:
             counts[trial.state.name] += 1
         return counts
 
+    def complete_values(self) -> dict[int, float]:
+        """Number -> value of the COMPLETE trials."""
+        complete = self._trials(TrialState.COMPLETE)
+        return {trial.number: trial.values[0] for trial in complete if trial.values}
+
     @property
     def num_finished(self) -> int:
         return sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))

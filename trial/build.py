@@ -24,10 +24,18 @@ def fold_of(config: TrialConfig, store: MarketStore) -> Fold:
     return fold.watching(config.train.validation_days, config.data.purge)
 
 
+def blocks_of(config: TrialConfig, store: MarketStore, device: str = "cpu") -> FoldBlocks:
+    """The fold's blocks, made in this process."""
+    return FoldBlocks(store, fold_of(config, store), config.data, config.train.block_days, torch.device(device))
+
+
 def build(config: TrialConfig, store: MarketStore, machine: Machine) -> tuple[TrainState, FoldBlocks]:
     """A fresh state, and the fold's blocks: in this process, or made by workers; the numbers are the same."""
-    arguments = (store, fold_of(config, store), config.data, config.train.block_days, torch.device(machine.device))
-    blocks = WorkerBlocks(*arguments, machine.loader_workers) if machine.loader_workers else FoldBlocks(*arguments)
+    if machine.loader_workers:
+        arguments = (store, fold_of(config, store), config.data, config.train.block_days, torch.device(machine.device))
+        blocks: FoldBlocks = WorkerBlocks(*arguments, machine.loader_workers)
+    else:
+        blocks = blocks_of(config, store, machine.device)
     state = new_state(config, blocks, machine.checkpointed)
     if machine.compiled:
         state.model.compile()

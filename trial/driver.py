@@ -19,8 +19,10 @@ from trial.live import Display
 from trial.order import Flight
 from trial.plan import Plan
 from trial.recorder import StudyRecorder
+from trial.retention import Retention
 from trial.scheduler import StudyASHA
 from trial.searcher import StudySearcher
+from trial.settings import read_settings
 from trial.stop import StopRequest
 from trial.worker import SweepTrial
 
@@ -59,7 +61,16 @@ def run_stage(
         lease.renew()
         display.tick(study, flights)
 
-    recorder = StudyRecorder(study, flights, lambda: display.change(study, flights), tick)
+    settings = read_settings()
+    quota = settings.checkpoint_quota_mib * 2**20
+    retention = Retention(runs / study.name, settings.keep_checkpoints, quota)
+    recorder = StudyRecorder(
+        study,
+        flights,
+        lambda: display.change(study, flights),
+        tick,
+        lambda flight: retention.after(flight, study.complete_values()),
+    )
     scheduler = _scheduler(study, flights, early)
     try:
         _tuner(study, StudySearcher(plan, flights), scheduler, recorder, resources, stop, runs, missing, worker).fit()

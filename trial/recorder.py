@@ -26,7 +26,7 @@ class StudyRecorder(Unsaved, Callback):
         flights: dict[str, Flight],
         on_change: Callable[[], None],
         on_tick: Callable[[], None],
-        on_finish: Callable[[Flight], None] = lambda flight: None,
+        on_finish: Callable[[Flight], object] = lambda flight: None,
     ) -> None:
         self._study, self._flights = study, flights
         self._on_change, self._on_tick, self._on_finish = on_change, on_tick, on_finish

@@ -7,7 +7,7 @@ told.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 
 from data.loader import FoldBlocks
@@ -44,7 +44,7 @@ def run_attempt(
     make: Build = built,
     after_step: AfterStep = lambda state: None,
     after_scores: AfterScores = lambda scores, store: None,
-) -> Iterator[EpochResult]:
+) -> Generator[EpochResult, None, None]:
     """First the results that the store lacks, then the epochs that are still to be trained.
 
     The checkpoint is written before a result is yielded, and the predictions before the last one, so that what the

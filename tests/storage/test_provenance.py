@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from storage.provenance import PACKAGES, code_hash, git_commit, provenance
+from storage.errors import StorageError
+from storage.provenance import (
+    LONGEST_DIFF,
+    code_hash,
+    git_commit,
+    git_diff,
+    keep_provenance,
+    provenance,
+    read_provenance,
+)
 
 
 def write_tree(root: Path) -> Path:
@@ -90,9 +102,39 @@ class TestGitCommit:
         assert git_commit(repository) == "unknown"
 
 
-def test_provenance_is_plain_text_with_every_version(tree: Path) -> None:
-    known = provenance(tree)
-    assert {"code", "git", "python", "platform", *(f"version/{name}" for name in PACKAGES)} == set(known)
-    assert all(isinstance(value, str) and value for value in known.values())
+class TestGitDiff:
+    def test_is_what_the_tracked_files_differ_by(self, repository: Path) -> None:
+        assert git_diff(repository) == ""
+        (repository / "model/a.py").write_text("changed = True\n")
+        assert "+changed = True" in git_diff(repository)
+
+    def test_is_cut_where_it_is_long(self, repository: Path) -> None:
+        (repository / "model/a.py").write_text("x = 1\n" * LONGEST_DIFF)
+        assert git_diff(repository).endswith(f"cut at {LONGEST_DIFF} characters")
+        assert len(git_diff(repository)) < LONGEST_DIFF + 100
+
+    def test_is_empty_outside_a_repository(self, tree: Path) -> None:
+        assert git_diff(tree) == ""
+
+
+def test_provenance_has_code_packages_and_hardware(tree: Path) -> None:
+    known = provenance(tree, gpus=["a card"])
     assert known["code"] == code_hash(tree)
     assert re.fullmatch(r"3\.\d+\.\d+\S*", known["python"])
+    assert known["packages"]["torch"] == importlib.metadata.version("torch")
+    hardware = known["hardware"]
+    assert hardware["cores"] >= 1
+    assert hardware["memory_mib"] > 100
+    assert hardware["processor"]
+    assert hardware["gpus"] == ["a card"]
+    assert json.loads(json.dumps(known)) == known
+
+
+def test_it_is_kept_once_and_read_back(engine: sa.Engine, tree: Path) -> None:
+    known = provenance(tree)
+    key = keep_provenance(engine, known)
+    assert keep_provenance(engine, known) == key
+    assert keep_provenance(engine, known | {"code": "other"}) != key
+    assert read_provenance(engine, key) == known
+    with pytest.raises(StorageError, match="none of key 'nobody'"):
+        read_provenance(engine, "nobody")
