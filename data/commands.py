@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -121,7 +121,7 @@ def inspect_command(panel: PANEL, data_config: CONFIG = None, memory: MEMORY = M
 
 def _table(findings: list[Finding], console: Console) -> Table:
     """Count, example and way out share a column, so that 80 characters are enough."""
-    width = None if console.is_terminal or "COLUMNS" in os.environ else 160
+    width = None if console.is_terminal else shutil.get_terminal_size((160, 24)).columns
     table = Table(show_lines=True, width=width)
     for title in ("", "check", "column"):
         table.add_column(title, overflow="fold", min_width=5)

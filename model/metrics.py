@@ -61,7 +61,7 @@ def neutral_rank_ic(
     sector_DN: np.ndarray,
     beta_DN: np.ndarray,
 ) -> np.ndarray:
-    """RankIC of what sector and beta leave: the partial Spearman correlation given sector dummies and beta: [D, K].
+    """RankIC of what sector and beta leave of scores and labels, residuals of least squares on both: [D, K].
 
     Args:
         score_DNK: predictions.
@@ -80,7 +80,7 @@ def neutral_rank_ic(
             if usable.sum() >= max(min_stocks, exposures.shape[1] + 3):
                 score, label = score_DNK[day, usable, k], label_DNK[day, usable, k]
                 if np.ptp(score) > 0 and np.ptp(label) > 0:
-                    rest = [_residual(ranks(values), exposures) for values in (score, label)]
+                    rest = [ranks(_residual(values, exposures)) for values in (score, label)]
                     out[day, k] = _pearson(*rest)
     return out
 

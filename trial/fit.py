@@ -45,8 +45,8 @@ def fit(
     while not state.is_done:
         started = time.perf_counter() - state.progress.seconds
         span = span_at(config.train, state.epoch)
-        rate = _train_epoch(state, blocks, config, span, started, recover_oom, after_step)
-        result = _result(state, blocks, config, span, rate, started)
+        _train_epoch(state, blocks, config, span, started, recover_oom, after_step)
+        result = _result(state, blocks, config, span, started)
         state.epoch, state.progress, state.events = state.epoch + 1, Progress(), []
         state.results.append(result)
         yield result
@@ -60,26 +60,24 @@ def _train_epoch(
     started: float,
     recover_oom: bool,
     after_step: AfterStep,
-) -> float:
-    """The steps of an epoch that are not done yet; returns the last learning rate."""
+) -> None:
+    """The steps of an epoch that are not done yet."""
     train, progress = config.train, state.progress
     steps = blocks.steps(state.epoch, config.seed, train.days_per_step, train.days_per_epoch)
     before, num_steps = (state.epoch - span.first) * len(steps), span.config.epochs * len(steps)
     feed = Feed(state, blocks, steps, config.build_loss(), recover_oom)
-    rate = 0.0
     progress.num_steps = len(steps)
     begin_training(state.model, span.config)
     if before + progress.position == 0:
         state.health.begin_phase()
     while progress.position < len(steps):
         of_phase = before + progress.position
-        rate = set_rate(state.optimizer, train, span, of_phase, num_steps, state.watches.factor)
+        progress.learning_rate = set_rate(state.optimizer, train, span, of_phase, num_steps, state.watches.factor)
         parts = feed.take(progress.position)
         _step(state, config, parts, of_phase)
         progress.position += 1
         progress.seconds = time.perf_counter() - started
         after_step(state)
-    return rate
 
 
 def _step(state: TrainState, config: TrialConfig, parts: dict[str, float], of_phase: int) -> None:
@@ -108,9 +106,7 @@ def _step(state: TrainState, config: TrialConfig, parts: dict[str, float], of_ph
         )
 
 
-def _result(
-    state: TrainState, blocks: FoldBlocks, config: TrialConfig, span: Span, rate: float, started: float
-) -> EpochResult:
+def _result(state: TrainState, blocks: FoldBlocks, config: TrialConfig, span: Span, started: float) -> EpochResult:
     """Scores the epoch with the weights that are evaluated, after those who watch have had their say."""
     progress, epoch = state.progress, state.epoch + 1
     if not progress.good_steps:
@@ -139,7 +135,7 @@ def _result(
         num_days_left_out=evaluation.num_days_left_out,
         bad_steps=progress.bad_steps,
         phase=span.config.name,
-        learning_rate=rate,
+        learning_rate=progress.learning_rate,
         gradient_norm=progress.gradient_norm / progress.good_steps,
         validation=validation,
         vitals=seen._asdict(),

@@ -25,12 +25,9 @@ def notify(settings: Settings, headline: str, details: str = "") -> bool:
     content = {"text": text}
     if settings.notify_format == "json":
         content |= {"headline": headline, "details": details, "host": socket.gethostname()}
-    request = urllib.request.Request(
-        settings.notify_url.get_secret_value(),
-        data=json.dumps(content).encode(),
-        headers={"Content-Type": "application/json"},
-    )
+    body, headers = json.dumps(content).encode(), {"Content-Type": "application/json"}
     try:
+        request = urllib.request.Request(settings.notify_url.get_secret_value(), data=body, headers=headers)
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
             return True
     except (OSError, ValueError, urllib.error.URLError) as error:  # a ValueError: no such kind of address

@@ -35,6 +35,7 @@ class Progress:
     bad_steps: int = 0
     bad_in_a_row: int = 0
     losses: dict[str, float] = field(default_factory=dict)  # sums over the good steps, by part
+    learning_rate: float = 0.0  # of the last step
     gradient_norm: float = 0.0  # sum over the good steps, before clipping
     seconds: float = 0.0  # of attempts before this one
 

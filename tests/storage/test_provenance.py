@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
+from optuna.storages import RDBStorage
 
 from storage.errors import StorageError
 from storage.provenance import (
@@ -130,7 +130,8 @@ def test_provenance_has_code_packages_and_hardware(tree: Path) -> None:
     assert json.loads(json.dumps(known)) == known
 
 
-def test_it_is_kept_once_and_read_back(engine: sa.Engine, tree: Path) -> None:
+def test_it_is_kept_once_and_read_back(storage: RDBStorage, tree: Path) -> None:
+    engine = storage.engine
     known = provenance(tree)
     key = keep_provenance(engine, known)
     assert keep_provenance(engine, known) == key

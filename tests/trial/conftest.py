@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 import ray
+import torch
 
+from data.config import DataConfig
+from data.loader import FoldBlocks
+from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
+from search_spaces.config import TrialConfig
+from search_spaces.train import TrainConfig
 from trial.cluster import Resources, cluster
 from trial.settings import Settings
+from trial.state import TrainState, new_state
 
 SWEEP_MARKET = SyntheticConfig(num_stocks=16, num_days=420, num_sectors=3, seed=5)
 
@@ -26,3 +33,24 @@ def ray_head() -> Iterator[str]:
 def sweep_panel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """16 stocks x 420 days: long enough for every fold at the default horizons."""
     return synthetic_panel(tmp_path_factory.mktemp("market"), SWEEP_MARKET)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def config(small_config: DataConfig) -> TrialConfig:
+    train = TrainConfig(epochs=4, days_per_epoch=48, days_per_step=16, horizon_weights=(1.0, 0.8))
+    return TrialConfig(data=small_config, train=train).replace(**{"model.hidden": 16})
+
+
+@pytest.fixture
+def blocks(small_store: MarketStore, config: TrialConfig) -> FoldBlocks:
+    return FoldBlocks(small_store, small_store.splits(config.data).search, config.data, config.train.block_days)
+
+
+@pytest.fixture
+def state(blocks: FoldBlocks, config: TrialConfig) -> TrainState:
+    return new_state(config, blocks)

@@ -9,13 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.config import DataConfig
 from data.loader import FoldBlocks
-from data.store import MarketStore
 from data.workers import WorkerBlocks
 from search_spaces import SPACES
 from search_spaces.config import TrialConfig
-from search_spaces.train import TrainConfig
 from tests.trial.faulty import NaNHead
 from trial.average import make_average
 from trial.checkpoint import load_state, save_state
@@ -27,27 +24,6 @@ from trial.health import Health
 from trial.state import TrainState, new_state
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture
-def config(small_config: DataConfig) -> TrialConfig:
-    train = TrainConfig(epochs=4, days_per_epoch=48, days_per_step=16, horizon_weights=(1.0, 0.8))
-    return TrialConfig(data=small_config, train=train).replace(**{"model.hidden": 16})
-
-
-@pytest.fixture
-def blocks(small_store: MarketStore, config: TrialConfig) -> FoldBlocks:
-    return FoldBlocks(small_store, small_store.splits(config.data).search, config.data, config.train.block_days)
-
-
-@pytest.fixture
-def state(blocks: FoldBlocks, config: TrialConfig) -> TrainState:
-    return new_state(config, blocks)
 
 
 def still(state: TrainState) -> None:
