@@ -50,8 +50,8 @@ def logging_to(folder: Path, level: str, **bound: Any) -> Iterator[None]:
         for logger, previous in zip(loggers, before, strict=True):
             logger.removeHandler(buffer)
             logger.setLevel(previous)
+        buffer.close()  # what waits is written with what is still bound
         structlog.contextvars.unbind_contextvars(*bound)
-        buffer.close()
         file.close()
 
 

@@ -18,6 +18,7 @@ from storage.errors import StorageError
 from storage.record import TrialRecord, read_records
 from trial.baselines import BASELINES, baseline_scores
 from trial.build import blocks_of
+from trial.console import open_console
 from trial.scorecard import Card, scorecard
 from trial.settings import read_settings
 from trial.single import TrainRequest, prepare_training
@@ -45,7 +46,7 @@ def references(
     ] = None,
 ) -> None:
     """Fit ridge and LightGBM on a fold's training days, score its scored days, and show them beside trainings."""
-    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False)
+    console = open_console()
     try:
         request = TrainRequest(config=config, panel=data, runs=runs or read_settings().runs, storage=storage, fold=fold)
         rows = _rows(request, [name.strip() for name in only.split(",")], beside, console)

@@ -24,6 +24,7 @@ from storage.database import open_existing
 from storage.errors import StorageError
 from storage.provenance import read_provenance
 from storage.record import TrialRecord, load_study, read_records
+from trial.console import open_console
 from trial.facts import whole_provenance
 from trial.interrupt import Interruption
 from trial.machine import Machine
@@ -68,7 +69,7 @@ def reproduce(
 
     Exit status: 0 every number is the same, 1 some differ, 2 refused before anything started.
     """
-    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False)
+    console = open_console()
     runs = runs or read_settings().runs
     try:
         opened = open_existing(storage or f"sqlite:///{runs}/sweeps.db")

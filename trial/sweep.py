@@ -22,6 +22,7 @@ from search_spaces.errors import SpaceError
 from storage.database import check_url
 from storage.errors import StorageError
 from trial.cluster import ClusterError, Resources
+from trial.console import open_console
 from trial.duration import parse_duration
 from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.run import SweepOutcome, run_sweep
@@ -94,7 +95,7 @@ def sweep(
 
     The same command again goes on where the last one stopped.
     """
-    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False)
+    console = open_console()
     if list_spaces:
         _print_spaces(console)
         return

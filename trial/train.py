@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from data.errors import DataError
 from search_spaces.errors import SpaceError
 from storage.errors import StorageError
 from trial.checkpoint import CheckpointError
 from trial.cluster import ClusterError
+from trial.console import open_console
 from trial.logs import logging_to_terminal
 from trial.settings import read_settings
 from trial.single import TrainOutcome, TrainRequest, prepare_training, run_training
@@ -63,7 +63,7 @@ def train(
 
     Exit status: 0 done, 1 the training ended itself or failed, 2 refused before anything started, 130 interrupted.
     """
-    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False)
+    console = open_console()
     try:
         settings = read_settings()
         request = TrainRequest(
