@@ -15,6 +15,7 @@ from trial.order import Flight, Outcome
 from trial.unsaved import Unsaved
 
 ERROR_LENGTH = 2000
+NOT_REUSED = "reuse requires reset_config()"  # what Ray makes of a worker that asks to be replaced: no failure
 
 
 class StudyRecorder(Unsaved, Callback):
@@ -48,8 +49,9 @@ class StudyRecorder(Unsaved, Callback):
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         flight = self._flights.pop(trial.trial_id)
-        if flight.outcome is None:
-            flight.outcome = recording.failure(_error_text(trial))
+        text = _error_text(trial)
+        if flight.outcome is None and NOT_REUSED not in text:
+            flight.outcome = recording.failure(text)
         self._finish(flight)
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:

@@ -197,7 +197,7 @@ def _print_outcome(outcome: SweepOutcome, console: Console) -> None:
     if outcome.best is not None:
         metrics = outcome.best.curve[-1]["metrics"]
         by_horizon = ", ".join(
-            f"{key.rsplit('/', 1)[1]}d {value:+.4f}" for key, value in metrics.items() if "rank_ic" in key
+            f"{key.rsplit('/', 1)[1]}d {value:+.4f}" for key, value in metrics.items() if "/rank_ic/" in key
         )
         console.print(f"best       trial {outcome.best.number}: RankIC {outcome.best.value:+.4f} ({by_horizon})")
     elif outcome.study in outcome.counts:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from reports.evidence import Evidence, StudyEvidence
 from reports.section import Section, paragraph, table
 
-LEAD = "Trials that diverged, crashed or ended themselves. Early stopping by ASHA is no failure and only counted."
+LEAD = (
+    "Trials that diverged, crashed or ended themselves, and what the others warned of. Early stopping by ASHA is no "
+    "failure and only counted."
+)
 EXPECTED = (None, "complete", "asha")
 SENTENCE_LENGTH = 300
 
@@ -19,7 +22,27 @@ def build(evidence: Evidence) -> Section:
         pieces.append(table(("study", "trial", "state", "reason", "what happened"), rows))
     else:
         pieces.append(paragraph("No trial failed."))
-    return Section("failures", "Failures", LEAD, tuple(pieces))
+    warnings = [row for study in studies for row in _warnings(study)]
+    if warnings:
+        pieces.append(table(("study", "trials", "warning", "for example"), warnings))
+    else:
+        pieces.append(paragraph("No trial warned of a dead block, even attention, a shut gate or flat predictions."))
+    if out_of_memory := sum(r.attributes.get("oom_events", 0) for study in studies for r in study.records):
+        pieces.append(paragraph(f"Steps that did not fit in memory and were taken again in pieces: {out_of_memory}."))
+    return Section("failures", "Failures and warnings", LEAD, tuple(pieces))
+
+
+def _warnings(study: StudyEvidence) -> list[tuple[object, ...]]:
+    """One row per kind of warning: how many trials had it, and what the first one said."""
+    told: dict[str, list[tuple[int, str]]] = {}
+    for record in study.records:
+        for warning in record.attributes.get("warnings", []):
+            kind, sentence = str(warning).split(": ", 1)
+            told.setdefault(kind, []).append((record.number, sentence))
+    return [
+        (study.name, len({number for number, _ in cases}), kind, f"trial {cases[0][0]}: {cases[0][1]}")
+        for kind, cases in sorted(told.items())
+    ]
 
 
 def _rows(study: StudyEvidence) -> list[tuple[object, ...]]:

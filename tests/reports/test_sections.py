@@ -6,6 +6,7 @@ import re
 
 import pytest
 from optuna.storages import RDBStorage
+from optuna.trial import TrialState
 
 from reports.evidence import read_evidence
 from reports.page import render
@@ -13,7 +14,7 @@ from reports.section import Builder
 from reports.sections import SECTIONS
 from storage.errors import StorageError
 from storage.study import StudyStore
-from tests.reports.conftest import make_study
+from tests.reports.conftest import add_trial, make_study
 
 
 def text_of(builder: Builder, storage: RDBStorage) -> str:
@@ -62,6 +63,18 @@ def test_failures_are_told_in_the_stores_words_and_escaped(storage: RDBStorage, 
     assert "3 steps had a &lt;non-finite&gt; loss" in body
     assert "RuntimeError: boom" in body
     assert "Stopped early by ASHA: 1." in body
+
+
+def test_warnings_are_counted_by_kind_with_an_example(storage: RDBStorage, search: StudyStore) -> None:
+    body = whole(storage).split("<main>")[1]
+    assert "No trial warned of a dead block" in body
+    for value in (0.01, 0.02):
+        told = ["uniform_attention: attention is <even>", "spread_gap: twice as wide"]
+        add_trial(search, [value], TrialState.COMPLETE, "complete", warnings=told, oom_events=2)
+    body = whole(storage).split("<main>")[1]
+    assert "uniform_attention" in body
+    assert "attention is &lt;even&gt;" in body
+    assert "taken again in pieces: 4." in body
 
 
 def test_the_page_needs_no_network(storage: RDBStorage, search: StudyStore, confirm: StudyStore) -> None:
