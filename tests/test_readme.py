@@ -18,13 +18,19 @@ from model.config import SLOTS
 from reports.ablation import app as ablation
 from search_spaces.config import TrialConfig
 from search_spaces.improvements import Improvements
+from trial.references import app as references
+from trial.reproduce import app as reproduce
 from trial.sweep import app as sweep
+from trial.train import app as train
 
 UNIONS = {slot: f"{slot.capitalize()}Config" for slot in SLOTS}
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS: dict[str, typer.Typer] = {
     "trial.sweep": sweep,
+    "trial.train": train,
+    "trial.reproduce": reproduce,
+    "trial.references": references,
     "reports.ablation": ablation,
     "data.inspect": inspect_app,
     "data.prepare": prepare_app,

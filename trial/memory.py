@@ -83,7 +83,7 @@ def _probed(state: TrainState, block: DayBlock, loss: Loss, days: int) -> float:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
+        release()
         return math.inf
     finally:
         state.model.zero_grad(set_to_none=True)
-        release()
