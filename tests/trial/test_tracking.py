@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,12 @@ def test_weights_and_biases_keeps_a_run_on_this_machine(tmp_path: Path, monkeypa
         trackers.log(epoch_result(epoch), *NOTHING)
     trackers.finish()
     (written,) = (tmp_path / "3" / "0" / "wandb").glob("offline-run-*/run-*.wandb")
+    wanted = (b"gat_ablation-3", b"no_gat", b"valid/rank_ic/1", b"loss/huber", b"best_so_far")
+    deadline = time.monotonic() + 60  # its service writes on its own time
+    while not all(told in written.read_bytes() for told in wanted) and time.monotonic() < deadline:
+        time.sleep(0.2)
     content = written.read_bytes()
-    for told in (b"gat_ablation-3", b"no_gat", b"valid/rank_ic/1", b"loss/huber", b"best_so_far"):
+    for told in wanted:
         assert told in content
 
 
