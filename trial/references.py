@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,12 +17,11 @@ from storage.errors import StorageError
 from storage.record import TrialRecord, read_records
 from trial.baselines import BASELINES, baseline_scores
 from trial.build import blocks_of
-from trial.console import open_console
+from trial.console import open_console, refused
 from trial.scorecard import Card, scorecard
 from trial.settings import read_settings
 from trial.single import TrainRequest, prepare_training
 
-BAD_INPUT = 2
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
@@ -51,9 +49,7 @@ def references(
         request = TrainRequest(config=config, panel=data, runs=runs or read_settings().runs, storage=storage, fold=fold)
         rows = _rows(request, [name.strip() for name in only.split(",")], beside, console)
     except (SpaceError, DataError, StorageError) as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
-        raise typer.Exit(BAD_INPUT) from None
+        raise refused(error) from None
     console.print(rows)
 
 

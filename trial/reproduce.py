@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from storage.database import open_existing
 from storage.errors import StorageError
 from storage.provenance import read_provenance
 from storage.record import TrialRecord, load_study, read_records
-from trial.console import open_console
+from trial.console import open_console, refused
 from trial.facts import whole_provenance
 from trial.interrupt import Interruption
 from trial.machine import Machine
@@ -32,7 +31,7 @@ from trial.order import TrialOrder
 from trial.session import run_attempt
 from trial.settings import read_settings
 
-BAD_INPUT, DIFFERS = 2, 1
+DIFFERS = 1
 COMPARED = ("value", "losses", "metrics", "daily_rank_ic")
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -79,9 +78,7 @@ def reproduce(
         for sentence in _changed(opened, record):
             console.print(f"changed    {sentence}")
     except (SpaceError, DataError, StorageError) as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
-        raise typer.Exit(BAD_INPUT) from None
+        raise refused(error) from None
     differing, compared = _run(study, record, config, machine, market, console)
     if not differing:
         console.print(f"equal      {compared} numbers of {len(record.curve)} epochs, bit for bit")

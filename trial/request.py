@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,13 +95,8 @@ def prepare_sweep(request: SweepRequest, console: Console) -> Prepared:
     refuse_missing_trackers(settings.tensorboard, settings.wandb)
     check_reachable(request.storage_url)
     check_cluster(request.address, request.resources)
-    first_made = _make_runs(request.runs)
-    try:
+    with removed_where_refused(request.runs):
         return _prepare(request, space, console)
-    except BaseException:
-        if first_made is not None:
-            shutil.rmtree(first_made, ignore_errors=True)
-        raise
 
 
 def _check_numbers(request: SweepRequest) -> None:
@@ -120,15 +117,21 @@ def _check_numbers(request: SweepRequest) -> None:
     check_url(request.storage_url)
 
 
-def _make_runs(runs: Path) -> Path | None:
-    """Makes the folder; returns the topmost one that was not there, to be removed again after a refusal."""
+@contextmanager
+def removed_where_refused(runs: Path) -> Iterator[None]:
+    """Makes the folder; after a refusal it is gone again, where it was not there before."""
     try:
         made = make_folder(runs)
     except OSError as error:
         raise SpaceError(
             f"--runs must be a folder that can be made and written, but {runs} is not: {error}."
         ) from error
-    return made[-1] if made else None
+    try:
+        yield
+    except BaseException:
+        if made:
+            shutil.rmtree(made[-1], ignore_errors=True)
+        raise
 
 
 def _prepare(request: SweepRequest, space: SearchSpace, console: Console) -> Prepared:

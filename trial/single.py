@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +16,6 @@ from data.settings import suited
 from data.splits import prove_purged
 from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
-from data.workspace import make_folder
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
 from search_spaces.train import weights_for
@@ -38,7 +34,7 @@ from trial.notify import notify
 from trial.order import Flight, Outcome
 from trial.phase import spans
 from trial.plan import Place, start_flight
-from trial.request import STUDY_NAME
+from trial.request import STUDY_NAME, removed_where_refused
 from trial.scorecard import GROUPS, Card, by_group
 from trial.session import run_attempt
 from trial.settings import Settings, read_settings
@@ -110,7 +106,7 @@ def prepare_training(request: TrainRequest, console: Console, only_check: bool =
         suited_config = config if request.panel is None else _on_panel(config, request.panel)
         return PreparedTraining(request, suited_config, request.panel, None)
     check_reachable(request.storage_url)
-    with _removed_where_refused(request.runs):
+    with removed_where_refused(request.runs):
         panel = request.panel or synthetic_panel(request.runs / "synthetic", SyntheticConfig())
         config = _on_panel(config, panel)
         market = prepare(panel, request.runs / "prepared", config.data, Shown(console), settings.prepare_memory_mib)
@@ -239,23 +235,6 @@ def _on_panel(config: TrialConfig, panel: Path) -> TrialConfig:
     return config.replace(**{"data": data, "train.horizon_weights": weights})
 
 
-@contextmanager
-def _removed_where_refused(runs: Path) -> Iterator[None]:
-    """Makes the folder; after a refusal it is gone again, where it was not there before."""
-    try:
-        made = make_folder(runs)
-    except OSError as error:
-        raise SpaceError(
-            f"--runs must be a folder that can be made and written, but {runs} is not: {error}."
-        ) from error
-    try:
-        yield
-    except BaseException:
-        if made:
-            shutil.rmtree(made[-1], ignore_errors=True)
-        raise
-
-
 def _flight(study: StudyStore, prepared: PreparedTraining, settings: Settings) -> Flight:
     """The trial that was stopped, where it was of this configuration, or a new one."""
     request, market, config = prepared.request, prepared.market, prepared.config
@@ -275,7 +254,11 @@ def _flight(study: StudyStore, prepared: PreparedTraining, settings: Settings) -
     flight = start_flight(study, study.ask(), config, place)
     if request.phase is not None and request.resume_checkpoint is None:
         done = 0 if flight.order.resume_from is None else read_checkpoint(flight.order.resume_from)[1]["epoch"]
-        _check_own_phase(prepared, done)
+        try:
+            _check_own_phase(prepared, done)
+        except SpaceError:
+            recording.finish(study, flight)  # it waits; nothing stays RUNNING
+            raise
     if request.resume_checkpoint is None:
         return flight
     order = flight.order.model_copy(update={"resume_from": request.resume_checkpoint.resolve()})

@@ -22,12 +22,12 @@ from search_spaces.errors import SpaceError
 from storage.database import check_url
 from storage.errors import StorageError
 from trial.cluster import ClusterError, Resources
-from trial.console import open_console
+from trial.console import open_console, refused
 from trial.duration import parse_duration
 from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.run import SweepOutcome, run_sweep
 
-BAD_INPUT, NO_RESULT, INTERRUPTED = 2, 1, 130
+NO_RESULT, INTERRUPTED = 1, 130
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
@@ -123,9 +123,7 @@ def sweep(
             return
         outcome = run_sweep(request, console)
     except (SpaceError, DataError, StorageError, ClusterError) as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
-        raise typer.Exit(BAD_INPUT) from None
+        raise refused(error) from None
     _print_outcome(outcome, console)
     raise typer.Exit(_status(outcome))
 

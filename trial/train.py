@@ -14,13 +14,13 @@ from search_spaces.errors import SpaceError
 from storage.errors import StorageError
 from trial.checkpoint import CheckpointError
 from trial.cluster import ClusterError
-from trial.console import open_console
+from trial.console import open_console, refused
 from trial.logs import logging_to_terminal
 from trial.settings import read_settings
 from trial.single import TrainOutcome, TrainRequest, prepare_training, run_training
 from trial.training_view import print_check, print_outcome
 
-BAD_INPUT, NO_RESULT, INTERRUPTED = 2, 1, 130
+NO_RESULT, INTERRUPTED = 1, 130
 REFUSALS = (SpaceError, DataError, StorageError, CheckpointError, ClusterError)
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -86,9 +86,7 @@ def train(
         with logging_to_terminal("WARNING"):
             outcome = run_training(prepared, console)
     except REFUSALS as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
-        raise typer.Exit(BAD_INPUT) from None
+        raise refused(error) from None
     print_outcome(outcome, console, again=f"python -m trial.train {shlex.join(sys.argv[1:])}")
     raise typer.Exit(status_of(outcome))
 

@@ -228,6 +228,7 @@ def test_a_phase_is_trained_alone_and_the_next_goes_on(sweep_panel: Path, tmp_pa
     too_early = run(*arguments, "--phase", "rest")
     assert too_early.returncode == 2
     assert "this training has 0 behind it" in too_early.stderr
+    assert [record.state for record in open_study(tmp_path / "runs", "phased")[1]] == ["WAITING"]
     first = run(*arguments, "--phase", "base")
     assert first.returncode == 0, first.stderr
     assert "after phase base, as --phase asks" in first.stdout
