@@ -113,7 +113,7 @@ def fit_lightgbm(days: Days, trees: int, seed: int) -> Predictor:
     boosters = []
     for k in range(days.target_DNK.shape[2]):
         mask = days.mask_DNK[..., k]
-        table = lightgbm.Dataset(days.x_DNF[mask], days.target_DNK[mask][:, k])
+        table = lightgbm.Dataset(days.x_DNF[mask], np.ascontiguousarray(days.target_DNK[mask][:, k]))
         boosters.append(lightgbm.train({**LIGHTGBM, "seed": seed}, table, trees))
 
     def predict(x_DNF: np.ndarray) -> np.ndarray:

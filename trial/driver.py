@@ -16,6 +16,7 @@ from storage.record import read_curves
 from storage.study import StudyStore
 from trial.cluster import Resources
 from trial.live import Display
+from trial.notify import FailureNotice
 from trial.order import Flight
 from trial.plan import Plan
 from trial.recorder import StudyRecorder
@@ -49,31 +50,49 @@ def run_stage(
 ) -> None:
     """Runs until the plan's target of finished trials is reached or `stop` asks; leaves nothing RUNNING.
 
+    A trial whose worker was taken away waits, and is handed out again: by this round, or by the next one. A round that
+    finished nothing is the last, so that a machine which takes every worker away does not keep the driver for ever.
+
     Raises:
         StorageError: the store stayed away, or the lease was lost.
     """
+    finished = -1
+    while finished < study.num_finished < plan.target and stop.reason is None:
+        finished = study.num_finished
+        _run_round(study, plan, lease, early, resources, stop, display, runs, worker)
+
+
+def _run_round(
+    study: StudyStore,
+    plan: Plan,
+    lease: Lease,
+    early: Early | None,
+    resources: Resources,
+    stop: StopRequest,
+    display: Display,
+    runs: Path,
+    worker: type[tune.Trainable],
+) -> None:
+    """One run of Tune, of as many trials as the plan still lacks."""
     flights: dict[str, Flight] = {}
-    missing = plan.target - study.num_finished
-    if missing <= 0:
-        return
 
     def tick() -> None:
         lease.renew()
         display.tick(study, flights)
 
     settings = read_settings()
-    quota = settings.checkpoint_quota_mib * 2**20
-    retention = Retention(runs / study.name, settings.keep_checkpoints, quota)
-    recorder = StudyRecorder(
-        study,
-        flights,
-        lambda: display.change(study, flights),
-        tick,
-        lambda flight: retention.after(flight, study.complete_values()),
-    )
-    scheduler = _scheduler(study, flights, early)
+    notice = FailureNotice(settings)
+    retention = Retention(runs / study.name, settings.keep_checkpoints, settings.checkpoint_quota_mib * 2**20)
+
+    def settle(flight: Flight) -> None:
+        retention.after(flight, study.complete_values())
+        notice.after(flight)
+
+    recorder = StudyRecorder(study, flights, lambda: display.change(study, flights), tick, settle)
+    searcher, scheduler = StudySearcher(plan, flights), _scheduler(study, flights, early)
+    missing = plan.target - study.num_finished
     try:
-        _tuner(study, StudySearcher(plan, flights), scheduler, recorder, resources, stop, runs, missing, worker).fit()
+        _tuner(study, searcher, scheduler, recorder, resources, stop, runs, missing, worker).fit()
     finally:
         recorder.release_all()
         shutil.rmtree(_ray_folder(runs), ignore_errors=True)

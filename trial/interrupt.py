@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+TAKEN_AWAY = "taken-away"  # file of an attempt whose worker was told to end
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -54,6 +56,30 @@ class Interruption:
         for number, handler in self._previous.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         self._previous = {}
+
+
+class Farewell:
+    """Between two steps: SIGTERM leaves a word in the attempt's folder and goes on to whoever handled it before.
+
+    A worker that was taken away has not failed: the driver finds the word, and the trial waits for another worker.
+    Outside the main thread, where Python allows no handler, it does nothing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._is_set = folder, threading.current_thread() is threading.main_thread()
+        self._previous = signal.signal(signal.SIGTERM, self._hand_on) if self._is_set else None
+
+    def withdraw(self) -> None:
+        """The attempt is over: from here on the signal is its previous handler's alone."""
+        if self._is_set:
+            self._is_set = False
+            signal.signal(signal.SIGTERM, self._previous if self._previous is not None else signal.SIG_DFL)
+
+    def _hand_on(self, number: int, _: FrameType | None) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / TAKEN_AWAY).touch()
+        self.withdraw()
+        deliver_again(number)
 
 
 def deliver_again(number: int) -> None:

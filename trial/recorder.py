@@ -11,11 +11,14 @@ from ray.tune import Callback
 
 from storage.study import StudyStore
 from trial import recording
+from trial.interrupt import TAKEN_AWAY
 from trial.order import Flight, Outcome
 from trial.unsaved import Unsaved
 
 ERROR_LENGTH = 2000
 NOT_REUSED = "reuse requires reset_config()"  # what Ray makes of a worker that asks to be replaced: no failure
+
+SENTENCE = "its worker was told to end (SIGTERM); the trial goes on from its last step in another one"
 
 
 class StudyRecorder(Unsaved, Callback):
@@ -50,7 +53,9 @@ class StudyRecorder(Unsaved, Callback):
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         flight = self._flights.pop(trial.trial_id)
         text = _error_text(trial)
-        if flight.outcome is None and NOT_REUSED not in text:
+        if (flight.order.folder / TAKEN_AWAY).exists():
+            self._study.note("taken_away", f"attempt {flight.order.attempt}: {SENTENCE}", flight.order.number)
+        elif flight.outcome is None and NOT_REUSED not in text:
             flight.outcome = recording.failure(text)
         self._finish(flight)
 

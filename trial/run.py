@@ -23,6 +23,7 @@ from trial.export import export_best
 from trial.facts import kept_provenance, tell_facts, whole_provenance
 from trial.live import Display
 from trial.machine import Machine
+from trial.notify import notify
 from trial.plan import ConfirmPlan, Place, Plan, SearchPlan
 from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
@@ -56,7 +57,24 @@ def run_sweep(request: SweepRequest, console: Console | None = None, worker: typ
     with cluster(request.address, request.resources, settings), stopping_on_signals(stop):  # Ray sets its own handlers
         if request.address:
             console.print(f"cluster: joined {request.address}; trials wait there for free CPUs")
-        return _run_stages(prepared, stop, console, worker)
+        try:
+            outcome = _run_stages(prepared, stop, console, worker)
+        except Exception as error:  # told, then raised again: nothing is swallowed
+            notify(settings, f"sweep {request.name or request.space}: failed", f"{type(error).__name__}: {error}")
+            raise
+    if stop.signal is None:  # who stopped it knows
+        notify(settings, f"sweep {outcome.study}: {outcome.stopped or 'done'}", _in_words(outcome))
+    return outcome
+
+
+def _in_words(outcome: SweepOutcome) -> str:
+    """What the webhook is told: trials by state, the best, where the report is."""
+    counts = [
+        f"{study} " + ", ".join(f"{n} {state}" for state, n in states.items() if n)
+        for study, states in outcome.counts.items()
+    ]
+    best = f"best trial {outcome.best.number} {outcome.best.value:+.4f}" if outcome.best else "no best trial"
+    return "; ".join([*counts, best, f"report {outcome.report}"])
 
 
 def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker: type[Any]) -> SweepOutcome:

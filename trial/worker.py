@@ -13,7 +13,7 @@ from ray import tune
 from data.loader import FoldBlocks
 from trial.endings import TrialEnded
 from trial.evaluate import EpochResult
-from trial.interrupt import Interrupted, Interruption, deliver_again
+from trial.interrupt import Farewell, Interrupted, Interruption, deliver_again
 from trial.order import TrialOrder
 from trial.session import built, run_attempt
 from trial.settings import Settings
@@ -23,7 +23,8 @@ from trial.state import TrainState
 class SweepTrial(tune.Trainable):
     """Each result is an EpochResult, or the word that the trial ended itself.
 
-    On SIGTERM or SIGINT it leaves after the step under way, writes a checkpoint, and then hands the signal to Ray.
+    On SIGTERM or SIGINT it leaves after the step under way, writes a checkpoint, and then hands the signal to Ray. On
+    SIGTERM it also leaves its word in the attempt's folder, because Ray's reaction takes it out of the world.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -43,6 +44,7 @@ class SweepTrial(tune.Trainable):
         self.cleanup()
         self.order, self.interruption = order, Interruption()
         self._results: Iterator[EpochResult] | None = None
+        self._farewell = Farewell(order.folder)
 
     def step(self) -> dict[str, Any]:
         try:
@@ -65,8 +67,9 @@ class SweepTrial(tune.Trainable):
 
     def cleanup(self) -> None:
         """Closes what a trial that was stopped early has open: logs, trackers, the profiler."""
-        results = getattr(self, "_results", None)
-        if results is not None:
+        if (farewell := getattr(self, "_farewell", None)) is not None:
+            farewell.withdraw()
+        if (results := getattr(self, "_results", None)) is not None:
             results.close()
 
     def build(self, order: TrialOrder) -> tuple[TrainState, FoldBlocks]:

@@ -15,6 +15,7 @@ from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
 from search_spaces.config import TrialConfig
 from search_spaces.train import TrainConfig
+from tests.trial.webhook import Server, listening
 from trial.cluster import Resources, cluster
 from trial.settings import Settings
 from trial.state import TrainState, new_state
@@ -33,6 +34,13 @@ def ray_head() -> Iterator[str]:
 def sweep_panel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """16 stocks x 420 days: long enough for every fold at the default horizons."""
     return synthetic_panel(tmp_path_factory.mktemp("market"), SWEEP_MARKET)
+
+
+@pytest.fixture
+def webhook() -> Iterator[Server]:
+    """A local server that remembers what it is told."""
+    with listening() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +43,23 @@ class FaultyTrial(SweepTrial):
             state.average = make_average(state.model, 0.97)
         if order.number == CRASHING_TRIAL:
             state.model.head = CrashingHead()
+        return state, blocks
+
+
+class PreemptedTrial(SweepTrial):
+    """Its machine is taken away within the first attempt at trial 0: SIGTERM in the third step."""
+
+    def build(self, order: TrialOrder) -> tuple[TrainState, FoldBlocks]:
+        state, blocks = super().build(order)
+        if order.number == 0 and order.attempt == 0:
+            step = state.optimizer.step
+
+            def step_and_be_told(*arguments: Any) -> Any:
+                if state.step == 2:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                return step(*arguments)
+
+            state.optimizer.step = step_and_be_told  # type: ignore[method-assign]
         return state, blocks
 
 

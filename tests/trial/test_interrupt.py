@@ -14,6 +14,7 @@ import pytest
 
 from storage.errors import StorageError
 from tests.trial.study_checks import check_truth, open_study
+from trial.interrupt import TAKEN_AWAY, Farewell
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIALS, EPOCHS = 4, 6
@@ -83,6 +84,22 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(
     study, _ = open_study(tmp_path, "gat_ablation")
     assert not [trial for trial in study.trials if trial.state.name == "RUNNING"]
     assert [trial for trial in study.trials if trial.state.name == "WAITING"]
+
+
+def test_a_signal_between_two_steps_leaves_a_word_and_goes_on(tmp_path: Path) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        ended, taken = Farewell(tmp_path / "ended"), tmp_path / "taken"
+        ended.withdraw()
+        Farewell(taken)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM, signal.SIGTERM]
+    assert (taken / TAKEN_AWAY).exists()
+    assert not (tmp_path / "ended").exists()
 
 
 @pytest.mark.long

@@ -2,71 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 
-from trial.notify import notify
+from search_spaces.config import TrialConfig
+from tests.trial.webhook import Server
+from trial.machine import Machine
+from trial.notify import FailureNotice, notify
+from trial.order import Flight, Outcome, TrialOrder
 from trial.settings import Settings
-
-
-class Server(HTTPServer):
-    heard: list[dict[str, Any]]
-    answer: int
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.heard.append(json.loads(body))
-        self.send_response(self.server.answer)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server(("127.0.0.1", 0), Handler)
-    server.heard, server.answer = [], 200
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 def settings(url: str | None, kind: str = "json") -> Settings:
     return Settings(notify_url=url, notify_format=kind)
 
 
-def address(server: Server) -> str:
-    return f"http://127.0.0.1:{server.server_port}/hook"
-
-
-def test_json_has_every_field(server: Server) -> None:
-    assert notify(settings(address(server)), "sweep gat: done", "12 trials")
-    (told,) = server.heard
+def test_json_has_every_field(webhook: Server) -> None:
+    assert notify(settings(webhook.address), "sweep gat: done", "12 trials")
+    (told,) = webhook.heard
     assert told["text"] == "sweep gat: done: 12 trials"
     assert (told["headline"], told["details"]) == ("sweep gat: done", "12 trials")
     assert told["host"]
 
 
-def test_slack_gets_its_format(server: Server) -> None:
-    assert notify(settings(address(server), "slack"), "sweep gat: done")
-    assert server.heard == [{"text": "sweep gat: done"}]
+def test_slack_gets_its_format(webhook: Server) -> None:
+    assert notify(settings(webhook.address, "slack"), "sweep gat: done")
+    assert webhook.heard == [{"text": "sweep gat: done"}]
 
 
-def test_an_error_of_the_server_is_a_warning(server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    server.answer = 500
-    assert not notify(settings(address(server)), "done")
+def test_an_error_of_the_server_is_a_warning(webhook: Server, caplog: pytest.LogCaptureFixture) -> None:
+    webhook.answer = 500
+    assert not notify(settings(webhook.address), "done")
     assert "was not delivered" in caplog.text
 
 
@@ -83,3 +51,25 @@ def test_without_an_address_nobody_is_told(caplog: pytest.LogCaptureFixture) -> 
 
 def test_the_address_is_a_secret() -> None:
     assert "hooks" not in repr(settings("https://hooks.example/T0/B0/secret"))
+
+
+def flight(number: int, state: TrialState, folder: Path) -> Flight:
+    order = TrialOrder(
+        study="gat",
+        number=number,
+        attempt=0,
+        folder=folder,
+        resume_from=None,
+        known_epochs=0,
+        store=folder,
+        machine=Machine.of(Settings(), "cpu"),
+        config=TrialConfig(),
+    )
+    return Flight(order, number, outcome=Outcome(state, "crash", "RuntimeError: gave up\nTraceback ..."))
+
+
+def test_the_first_failed_trial_is_told_and_no_other(webhook: Server, tmp_path: Path) -> None:
+    notice = FailureNotice(settings(webhook.address))
+    for number, state in enumerate((TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.FAIL)):
+        notice.after(flight(number, state, tmp_path))
+    assert [told["text"] for told in webhook.heard] == ["sweep gat: trial 2 failed: RuntimeError: gave up"]

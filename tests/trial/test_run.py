@@ -13,8 +13,9 @@ from search_spaces.config import validated
 from storage.database import open_storage
 from storage.errors import StorageError
 from storage.lease import Lease
-from tests.trial.faulty import CRASHING_TRIAL, NAN_TRIAL, FaultyTrial, TellingTrial
+from tests.trial.faulty import CRASHING_TRIAL, NAN_TRIAL, FaultyTrial, PreemptedTrial, TellingTrial
 from tests.trial.study_checks import check_truth, open_study
+from tests.trial.webhook import Server
 from trial.export import read_config
 from trial.request import SweepRequest
 from trial.run import SweepOutcome, run_sweep
@@ -50,6 +51,22 @@ def test_trials_whose_blocks_workers_make_have_the_same_values(
     assert [epoch["value"] for epoch in helped.curve] == [epoch["value"] for epoch in alone[0].curve][
         : len(helped.curve)
     ]
+
+
+def test_a_worker_that_is_taken_away_saves_its_step_and_the_trial_goes_on_in_the_same_run(
+    finished: tuple[Path, SweepOutcome], sweep_panel: Path, tmp_path: Path
+) -> None:
+    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=2)
+    outcome = run_sweep(request, worker=PreemptedTrial)
+    check_truth(tmp_path, "gat_ablation", finished=2)
+    assert outcome.counts["gat_ablation"]["WAITING"] == 0
+    _, records = open_study(tmp_path, "gat_ablation")
+    assert records[0].attributes["attempts"] == 2
+    log = (tmp_path / "gat_ablation/0/0/log.jsonl").read_text()
+    assert "interrupted by SIGTERM: step 2 is in the checkpoint" in log
+    assert not (tmp_path / "gat_ablation/0/1/taken-away").exists()
+    _, undisturbed = open_study(finished[0], "gat_ablation")
+    assert [e["value"] for e in records[0].curve] == [e["value"] for e in undisturbed[0].curve][: len(records[0].curve)]
 
 
 def test_days_appended_behind_a_pinned_hold_out_go_on_with_the_study(sweep_panel: Path, tmp_path: Path) -> None:
@@ -132,8 +149,9 @@ def test_more_trials_continue_the_study(ray_head: str, sweep_panel: Path, tmp_pa
 
 
 def test_a_nan_block_is_pruned_a_crash_fails_and_the_sweep_goes_on(
-    ray_head: str, sweep_panel: Path, tmp_path: Path
+    ray_head: str, sweep_panel: Path, tmp_path: Path, webhook: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("ATFT_NOTIFY_URL", webhook.address)
     request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=5, epochs=2)
     run_sweep(request, worker=FaultyTrial)
     states = check_truth(tmp_path, "gat_ablation", finished=5)
@@ -145,6 +163,10 @@ def test_a_nan_block_is_pruned_a_crash_fails_and_the_sweep_goes_on(
     assert (crashed.state, crashed.reason) == ("FAIL", "crash")
     assert crashed.attributes["sentence"].startswith("RuntimeError: the injected block gave up")
     assert "diverged" in (tmp_path / "gat_ablation" / "report.html").read_text()
+    failure, end = (told["text"] for told in webhook.heard)
+    assert failure == "sweep gat_ablation: trial 2 failed: RuntimeError: the injected block gave up"
+    assert end.startswith("sweep gat_ablation: done: gat_ablation ")
+    assert "1 FAIL" in end
 
 
 def test_a_second_driver_is_refused_while_the_first_one_lives(sweep_panel: Path, tmp_path: Path) -> None:
