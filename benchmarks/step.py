@@ -1,8 +1,9 @@
 """`python -m benchmarks.step`: one training day of the network against its textbook version, as ratios within one run.
 
 256 stocks x window 20 x 182 features, hidden 64, two threads: forward and backward, ms per day. Then FAN by matrix
-products against FAN by the FFT, and what share of the machine's matrix-product peak a step reaches. Where there is a
-GPU, the step on it too, in bf16 and compiled, and the largest universe whose step fits.
+products against FAN by the FFT, what share of the machine's matrix-product peak a step reaches, and what health, the
+averaged weights and logging take of a training's step. Where there is a GPU, the step on it too, in bf16 and compiled,
+and the largest universe whose step fits.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.device import on_device, train_step
 from benchmarks.measure import alternating, seconds
+from benchmarks.overhead import overhead
 from benchmarks.textbook import Textbook, fan_by_fft
 from model.atft import ATFT
 from model.config import ModelConfig
@@ -75,6 +77,7 @@ def _measures(sizes: Sizes, block_days: int, quick: bool) -> dict[str, Callable[
         "FAN, ms per block": lambda: _fan(sizes, block_days),
         f"matrix products, hidden {sizes.hidden}": lambda: _peak_share(sizes, block_days),
         f"matrix products, hidden {wide.hidden}": lambda: _peak_share(wide, block_days),
+        "watching a training": lambda: overhead(sizes.hidden, 64 if quick else STOCKS, 1 if quick else 3),
     }
 
 

@@ -18,6 +18,7 @@ def test_the_steps_benchmark_runs_and_writes_what_it_prints(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     written = json.loads(figures.read_text())
     titles = {"step, ms per day", "FAN, ms per block", "matrix products, hidden 16", "matrix products, hidden 64"}
+    titles |= {"watching a training"}
     assert titles <= written.keys()
     assert all(title in done.stdout for title in titles)
     assert all(math.isfinite(value) and value >= 0 for each in written.values() for value in each.values())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +13,19 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from storage.lease import Lease
 from storage.record import read_curves
 from storage.study import StudyStore
-from trial.cluster import Resources
 from trial.live import Display
 from trial.notify import FailureNotice
 from trial.order import Flight
 from trial.plan import Plan
 from trial.recorder import StudyRecorder
+from trial.request import Early
+from trial.resources import Resources
 from trial.retention import Retention
 from trial.scheduler import StudyASHA
 from trial.searcher import StudySearcher
 from trial.settings import read_settings
 from trial.stop import StopRequest
 from trial.worker import SweepTrial
-
-
-@dataclass(frozen=True)
-class Early:
-    """Settings of ASHA; absent in confirm, where it would be biased against slow starters."""
-
-    epochs: int
-    grace: int
-    reduction_factor: int
 
 
 def run_stage(

@@ -26,9 +26,8 @@ from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace
 from search_spaces.train import weights_for
 from storage.database import check_reachable, check_url
-from trial.cluster import Resources, check_cluster
-from trial.driver import Early
 from trial.plan import MAX_SEEDS
+from trial.resources import Resources, check_cluster
 from trial.settings import read_settings
 from trial.tracking import refuse_missing_trackers
 
@@ -57,6 +56,15 @@ class SweepRequest:
     @property
     def storage_url(self) -> str:
         return f"sqlite:///{self.runs}/sweeps.db" if self.storage is None else self.storage
+
+
+@dataclass(frozen=True)
+class Early:
+    """Settings of ASHA; absent in confirm, where it would be biased against slow starters."""
+
+    epochs: int
+    grace: int
+    reduction_factor: int
 
 
 @dataclass(frozen=True)

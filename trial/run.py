@@ -18,14 +18,14 @@ from storage.lease import Lease
 from storage.record import TrialRecord
 from storage.study import DEFINITION, StudyStore
 from trial.cluster import cluster
-from trial.driver import Early, run_stage
+from trial.driver import run_stage
 from trial.export import export_best
 from trial.facts import kept_provenance, tell_facts, whole_provenance
 from trial.live import Display
 from trial.machine import Machine
 from trial.notify import notify
 from trial.plan import ConfirmPlan, Place, Plan, SearchPlan
-from trial.request import Prepared, SweepRequest, prepare_sweep
+from trial.request import Early, Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
 from trial.stop import StopRequest, stopping_on_signals
 from trial.worker import SweepTrial

@@ -21,10 +21,10 @@ from search_spaces import SPACES
 from search_spaces.errors import SpaceError
 from storage.database import check_url
 from storage.errors import StorageError
-from trial.cluster import ClusterError, Resources
 from trial.console import open_console, refused
 from trial.duration import parse_duration
 from trial.request import Prepared, SweepRequest, prepare_sweep
+from trial.resources import ClusterError, Resources
 from trial.run import SweepOutcome, run_sweep
 
 NO_RESULT, INTERRUPTED = 1, 130

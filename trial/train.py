@@ -13,7 +13,6 @@ from data.errors import DataError
 from search_spaces.errors import SpaceError
 from storage.errors import StorageError
 from trial.checkpoint import CheckpointError
-from trial.cluster import ClusterError
 from trial.console import open_console, refused
 from trial.logs import logging_to_terminal
 from trial.settings import read_settings
@@ -21,7 +20,7 @@ from trial.single import TrainOutcome, TrainRequest, prepare_training, run_train
 from trial.training_view import print_check, print_outcome
 
 NO_RESULT, INTERRUPTED = 1, 130
-REFUSALS = (SpaceError, DataError, StorageError, CheckpointError, ClusterError)
+REFUSALS = (SpaceError, DataError, StorageError, CheckpointError)
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 

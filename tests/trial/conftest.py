@@ -16,7 +16,8 @@ from data.synthetic import SyntheticConfig, synthetic_panel
 from search_spaces.config import TrialConfig
 from search_spaces.train import TrainConfig
 from tests.trial.webhook import Server, listening
-from trial.cluster import Resources, cluster
+from trial.cluster import cluster
+from trial.resources import Resources
 from trial.settings import Settings
 from trial.state import TrainState, new_state
 

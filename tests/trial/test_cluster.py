@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 
-import pytest
 import ray
-
-from trial.cluster import ClusterError, Resources, check_cluster
 
 
 def test_a_cluster_started_here_listens_on_loopback_alone(ray_head: str) -> None:
@@ -22,9 +19,3 @@ def test_workers_get_the_allocators_settings(ray_head: str) -> None:
         return os.environ.get("MALLOC_MMAP_MAX_")
 
     assert ray.get(seen.remote()) == "0"
-
-
-@pytest.mark.parametrize("address", ["somewhere", ":6379", "host:port"])
-def test_an_address_that_is_none_is_refused(address: str) -> None:
-    with pytest.raises(ClusterError, match="HOST:PORT"):
-        check_cluster(address, Resources())
