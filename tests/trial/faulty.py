@@ -16,7 +16,7 @@ from trial.order import TrialOrder
 from trial.state import TrainState
 from trial.worker import SweepTrial
 
-NAN_TRIAL, CRASHING_TRIAL = 1, 2
+NAN_TRIAL, CRASHING_TRIAL, KILLED_TRIAL = 1, 2, 1
 
 
 class NaNHead(nn.Module):
@@ -47,10 +47,12 @@ class FaultyTrial(SweepTrial):
 
 
 class PreemptedTrial(SweepTrial):
-    """Its machine is taken away within the first attempt at trial 0: SIGTERM in the third step."""
+    """Taken away by SIGTERM in the third step of trial 0, at its first attempt; by SIGKILL before trial 1 begins."""
 
     def build(self, order: TrialOrder) -> tuple[TrainState, FoldBlocks]:
         state, blocks = super().build(order)
+        if order.number == KILLED_TRIAL:
+            os.kill(os.getpid(), signal.SIGKILL)
         if order.number == 0 and order.attempt == 0:
             step = state.optimizer.step
 

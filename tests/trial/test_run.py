@@ -13,7 +13,7 @@ from search_spaces.config import validated
 from storage.database import open_storage
 from storage.errors import StorageError
 from storage.lease import Lease
-from tests.trial.faulty import CRASHING_TRIAL, NAN_TRIAL, FaultyTrial, PreemptedTrial, TellingTrial
+from tests.trial.faulty import CRASHING_TRIAL, KILLED_TRIAL, NAN_TRIAL, FaultyTrial, PreemptedTrial, TellingTrial
 from tests.trial.study_checks import check_truth, open_study
 from tests.trial.webhook import Server
 from trial.export import read_config
@@ -53,18 +53,20 @@ def test_trials_whose_blocks_workers_make_have_the_same_values(
     ]
 
 
-def test_a_worker_that_is_taken_away_saves_its_step_and_the_trial_goes_on_in_the_same_run(
+def test_a_terminated_workers_trial_goes_on_in_the_same_run_and_a_killed_ones_fails(
     finished: tuple[Path, SweepOutcome], sweep_panel: Path, tmp_path: Path
 ) -> None:
     request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=2)
     outcome = run_sweep(request, worker=PreemptedTrial)
-    check_truth(tmp_path, "gat_ablation", finished=2)
+    assert check_truth(tmp_path, "gat_ablation", finished=2)["FAIL"] == 1
     assert outcome.counts["gat_ablation"]["WAITING"] == 0
     _, records = open_study(tmp_path, "gat_ablation")
     assert records[0].attributes["attempts"] == 2
     log = (tmp_path / "gat_ablation/0/0/log.jsonl").read_text()
     assert "interrupted by SIGTERM: step 2 is in the checkpoint" in log
     assert not (tmp_path / "gat_ablation/0/1/taken-away").exists()
+    assert (records[KILLED_TRIAL].state, records[KILLED_TRIAL].reason) == ("FAIL", "crash")
+    assert "died" in records[KILLED_TRIAL].attributes["sentence"]
     _, undisturbed = open_study(finished[0], "gat_ablation")
     assert [e["value"] for e in records[0].curve] == [e["value"] for e in undisturbed[0].curve][: len(records[0].curve)]
 
