@@ -32,7 +32,7 @@ from trial.interrupt import Interrupted, Interruption, Stopped
 from trial.machine import Machine
 from trial.notify import notify
 from trial.order import Flight, Outcome
-from trial.phase import spans
+from trial.phase import Span, spans
 from trial.plan import Place, start_flight
 from trial.request import STUDY_NAME, removed_where_refused
 from trial.scorecard import GROUPS, Card, by_group
@@ -142,6 +142,7 @@ def _train(
     """The results as they come; every way in which a training can end, in the store."""
     request, order = prepared.request, flight.order
     stopped, interrupted = None, False
+    stop_after = None if request.phase is None else _span_of(order.config, request.phase).end
     groups: dict[str, dict[str, Card]] = {}
     with Interruption() as interruption, Watcher(console, order.config) as watcher:
 
@@ -158,7 +159,11 @@ def _train(
             for result in run_attempt(order, interruption, after_step=look_in, after_scores=look_at_groups):
                 recording.record_epoch(study, flight, result.to_dict())
                 watcher.epoch(result)
-                if request.phase and result.epoch == _end_of(prepared.config, request.phase) and not result.is_last:
+                if (
+                    request.phase
+                    and result.epoch == _span_of(prepared.config, request.phase).end
+                    and not result.is_last
+                ):
                     raise Stopped(f"after phase {request.phase}, as --phase asks")
         except TrialEnded as end:
             flight.outcome = Outcome(TrialState.PRUNED, end.reason, end.sentence)
@@ -210,21 +215,28 @@ def _check(request: TrainRequest, config: TrialConfig, settings: Settings) -> No
         raise SpaceError("ATFT_DEVICE asks for cuda, but this machine has no GPU that torch can use. Set it to auto.")
     if request.panel is not None and not request.panel.exists():
         raise SpaceError(f"--data must name a panel, but {request.panel} is not there.")
-    done = 0 if request.resume_checkpoint is None else read_checkpoint(request.resume_checkpoint)[1]["epoch"]
+    done = None if request.resume_checkpoint is None else read_checkpoint(request.resume_checkpoint)[1]["epoch"]
     if request.phase is not None:
-        _check_phase(config, request.phase, done, request.resume_checkpoint)
+        span = _span_of(config, request.phase)
+        if done is not None:
+            _refuse_untimely(span, done, str(request.resume_checkpoint))
 
 
-def _check_phase(config: TrialConfig, name: str, done: int, checkpoint: Path | None) -> None:
-    """Raises SpaceError where there is no such phase, or the training that it builds on is not there."""
+def _span_of(config: TrialConfig, phase: str) -> Span:
+    """The phase's epochs; raises SpaceError where there is no such phase."""
     plan = {span.config.name: span for span in spans(config.train)}
-    if name not in plan:
+    if phase not in plan:
         known = ", ".join(plan) if config.train.phases else "none: its train.phases is empty"
-        raise SpaceError(f"--phase must name a phase of the configuration ({known}), got {name!r}.")
-    if checkpoint is not None and not plan[name].first <= done < plan[name].end:
+        raise SpaceError(f"--phase must name a phase of the configuration ({known}), got {phase!r}.")
+    return plan[phase]
+
+
+def _refuse_untimely(span: Span, done: int, source: str) -> None:
+    """Raises SpaceError where what the phase builds on is not there, or is past it."""
+    if not span.first <= done < span.end:
         raise SpaceError(
-            f"--phase {name} is trained in epochs {plan[name].first + 1} to {plan[name].end}, but {checkpoint} has "
-            f"{done} epochs behind it. Give the checkpoint at the end of the phase before."
+            f"--phase {span.config.name} is trained in epochs {span.first + 1} to {span.end}, but {source} has {done} "
+            f"behind it. Train the phases before it first, or give their checkpoint with --resume-checkpoint."
         )
 
 
@@ -255,7 +267,7 @@ def _flight(study: StudyStore, prepared: PreparedTraining, settings: Settings) -
     if request.phase is not None and request.resume_checkpoint is None:
         done = 0 if flight.order.resume_from is None else read_checkpoint(flight.order.resume_from)[1]["epoch"]
         try:
-            _check_own_phase(prepared, done)
+            _refuse_untimely(_span_of(config, request.phase), done, "this training")
         except SpaceError:
             recording.finish(study, flight)  # it waits; nothing stays RUNNING
             raise
@@ -263,20 +275,6 @@ def _flight(study: StudyStore, prepared: PreparedTraining, settings: Settings) -
         return flight
     order = flight.order.model_copy(update={"resume_from": request.resume_checkpoint.resolve()})
     return Flight(order, flight.trial_id, flight.results)
-
-
-def _check_own_phase(prepared: PreparedTraining, done: int) -> None:
-    name = str(prepared.request.phase)
-    span = next(span for span in spans(prepared.config.train) if span.config.name == name)
-    if not span.first <= done < span.end:
-        raise SpaceError(
-            f"--phase {name} is trained in epochs {span.first + 1} to {span.end}, but this training has {done} behind "
-            f"it. Train the phases before it first, or give their checkpoint with --resume-checkpoint."
-        )
-
-
-def _end_of(config: TrialConfig, phase: str) -> int:
-    return next(span.end for span in spans(config.train) if span.config.name == phase)
 
 
 def _device(settings: Settings) -> str:
