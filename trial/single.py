@@ -159,11 +159,7 @@ def _train(
             for result in run_attempt(order, interruption, after_step=look_in, after_scores=look_at_groups):
                 recording.record_epoch(study, flight, result.to_dict())
                 watcher.epoch(result)
-                if (
-                    request.phase
-                    and result.epoch == _span_of(prepared.config, request.phase).end
-                    and not result.is_last
-                ):
+                if result.epoch == stop_after and not result.is_last:
                     raise Stopped(f"after phase {request.phase}, as --phase asks")
         except TrialEnded as end:
             flight.outcome = Outcome(TrialState.PRUNED, end.reason, end.sentence)
