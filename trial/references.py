@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
+from statsmodels.regression.linear_model import OLS
 
 from data.errors import DataError
+from model.metrics import rank_ic
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
 from storage.database import open_existing
@@ -61,17 +65,54 @@ def _rows(request: TrainRequest, names: list[str], beside: str | None, console: 
     trained = _trained(request, beside, config) if beside else []
     first, last = (market.dates[blocks.fold.score[place]] for place in (0, -1))
     table = _table(f"RankIC on {first} .. {last} ({len(blocks.fold.score)} days, fold {blocks.fold.name})", config)
+    dates = [str(market.dates[day]) for day in blocks.fold.score]
+    daily_by_name: dict[str, pd.DataFrame] = {}
     for name in names:
         with console.status(f"fitting {name}"):
             scores, setting = baseline_scores(name, blocks, config)
         _add(table, f"{name} ({setting:g})", scorecard(scores, market, config), config)
-    for record in trained:
-        _add(table, f"{beside} trial {record.number}, seed {record.seed}", record.curve[-1]["scorecard"], config)
-    if len(trained) > 1:
-        cards = [record.curve[-1]["scorecard"] for record in trained]
-        mean = {key: sum(card[key] for card in cards) / len(cards) for key in cards[0] if all(key in c for c in cards)}
-        _add(table, f"{beside}, mean of {len(cards)}", mean, config)
+        values = rank_ic(scores.score, scores.label, scores.mask, config.data.min_stocks)
+        daily_by_name[name] = pd.DataFrame(values, index=dates)
+    if trained:
+        _add_trained(table, str(beside), trained, config)
+        mean = sum(_daily(record) for record in trained) / len(trained)
+        for name, daily in daily_by_name.items():
+            _add_difference(table, f"less {name}", mean - daily, config)
     return table
+
+
+def _add_trained(table: Table, study: str, trained: list[TrialRecord], config: TrialConfig) -> None:
+    """Each training, and the mean of several."""
+    cards = [record.curve[-1]["scorecard"] for record in trained]
+    for record, card in zip(trained, cards, strict=True):
+        _add(table, f"{study} trial {record.number}, seed {record.seed}", card, config)
+    if len(cards) > 1:
+        mean = {key: sum(card[key] for card in cards) / len(cards) for key in cards[0] if all(key in c for c in cards)}
+        _add(table, f"{study}, mean of {len(cards)}", mean, config)
+
+
+def _daily(record: TrialRecord) -> pd.DataFrame:
+    """RankIC by day and horizon; missing where it is not defined."""
+    return pd.DataFrame.from_dict(record.curve[-1]["daily_rank_ic"], orient="index", dtype=float)
+
+
+def _add_difference(table: Table, name: str, daily: pd.DataFrame, config: TrialConfig) -> None:
+    """Mean of the daily differences, and its standard error, which knows that labels of h days overlap.
+
+    Newey & West 1987 with h - 1 lags.
+    """
+    pairs = [_mean_and_error(daily[k], horizon - 1) for k, horizon in enumerate(config.data.horizons)]
+    table.add_row(name, *(pair[0] for pair in pairs), style="dim")
+    table.add_row("  its standard error", *(pair[1] for pair in pairs), style="dim")
+
+
+def _mean_and_error(daily: pd.Series, lags: int) -> tuple[str, str]:
+    """Empty where no day has both: a reference that ranks nothing has no RankIC."""
+    known = daily.dropna().to_numpy()
+    if len(known) <= lags:
+        return "", ""
+    fitted = OLS(known, np.ones(len(known))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+    return f"{fitted.params[0]:+.4f}", f"{fitted.bse[0]:.4f}"
 
 
 def _trained(request: TrainRequest, study: str, config: TrialConfig) -> list[TrialRecord]:
