@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,66 +28,64 @@ from trial.settings import read_settings
 from trial.stop import StopRequest
 from trial.worker import SweepTrial
 
+FUTILE_ROUNDS = 3  # a machine that takes every worker away must not keep the driver for ever
 
-def run_stage(
-    study: StudyStore,
-    plan: Plan,
-    lease: Lease,
-    early: Early | None,
-    resources: Resources,
-    stop: StopRequest,
-    display: Display,
-    runs: Path,
-    worker: type[tune.Trainable] = SweepTrial,
-) -> None:
+
+@dataclass(frozen=True)
+class StageRun:
+    """All that a stage needs to run."""
+
+    study: StudyStore
+    plan: Plan
+    lease: Lease
+    early: Early | None
+    resources: Resources
+    stop: StopRequest
+    display: Display
+    runs: Path
+    worker: type[tune.Trainable] = SweepTrial
+
+
+def run_stage(stage: StageRun) -> None:
     """Runs until the plan's target of finished trials is reached or `stop` asks; leaves nothing RUNNING.
 
-    A trial whose worker was taken away waits, and is handed out again: by this round, or by the next one. A round that
-    finished nothing is the last, so that a machine which takes every worker away does not keep the driver for ever.
+    A trial whose worker was taken away waits, and is handed out again: by this round, or by the next one. Where
+    nothing finishes in FUTILE_ROUNDS rounds in a row, what waits is left to the next start.
 
     Raises:
         StorageError: the store stayed away, or the lease was lost.
     """
-    finished = -1
-    while finished < study.num_finished < plan.target and stop.reason is None:
+    study, futile = stage.study, 0
+    while study.num_finished < stage.plan.target and stage.stop.reason is None and futile < FUTILE_ROUNDS:
         finished = study.num_finished
-        _run_round(study, plan, lease, early, resources, stop, display, runs, worker)
+        _run_round(stage)
+        futile = futile + 1 if study.num_finished == finished else 0
 
 
-def _run_round(
-    study: StudyStore,
-    plan: Plan,
-    lease: Lease,
-    early: Early | None,
-    resources: Resources,
-    stop: StopRequest,
-    display: Display,
-    runs: Path,
-    worker: type[tune.Trainable],
-) -> None:
+def _run_round(stage: StageRun) -> None:
     """One run of Tune, of as many trials as the plan still lacks."""
+    study, display = stage.study, stage.display
     flights: dict[str, Flight] = {}
-
-    def tick() -> None:
-        lease.renew()
-        display.tick(study, flights)
-
     settings = read_settings()
     notice = FailureNotice(settings)
-    retention = Retention(runs / study.name, settings.keep_checkpoints, settings.checkpoint_quota_mib * 2**20)
+    quota = settings.checkpoint_quota_mib * 2**20
+    retention = Retention(stage.runs / study.name, settings.keep_checkpoints, quota)
+
+    def tick() -> None:
+        stage.lease.renew()
+        display.tick(study, flights)
 
     def settle(flight: Flight) -> None:
         retention.after(flight, study.complete_values())
         notice.after(flight)
 
     recorder = StudyRecorder(study, flights, lambda: display.change(study, flights), tick, settle)
-    searcher, scheduler = StudySearcher(plan, flights), _scheduler(study, flights, early)
-    missing = plan.target - study.num_finished
+    scheduler = _scheduler(study, flights, stage.early)
     try:
-        _tuner(study, searcher, scheduler, recorder, resources, stop, runs, missing, worker).fit()
+        _tuner(stage, StudySearcher(stage.plan, flights), scheduler, recorder).fit()
     finally:
         recorder.release_all()
-        shutil.rmtree(_ray_folder(runs), ignore_errors=True)
+        shutil.rmtree(_ray_folder(stage.runs), ignore_errors=True)
 
 
 def _scheduler(study: StudyStore, flights: dict[str, Flight], early: Early | None) -> TrialScheduler:
@@ -98,29 +97,22 @@ def _scheduler(study: StudyStore, flights: dict[str, Flight], early: Early | Non
     return StudyASHA(flights, past, early.epochs, early.grace, early.reduction_factor)
 
 
-def _tuner(
-    study: StudyStore,
-    searcher: StudySearcher,
-    scheduler: TrialScheduler,
-    recorder: StudyRecorder,
-    resources: Resources,
-    stop: StopRequest,
-    runs: Path,
-    num_trials: int,
-    worker: type[tune.Trainable],
-) -> tune.Tuner:
+def _tuner(stage: StageRun, searcher: StudySearcher, scheduler: TrialScheduler, recorder: StudyRecorder) -> tune.Tuner:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what goes wrong is in the study, with its reason
-    placed: Any = tune.with_resources(worker, {"cpu": resources.cpus, "gpu": resources.gpus})
+    placed: Any = tune.with_resources(stage.worker, {"cpu": stage.resources.cpus, "gpu": stage.resources.gpus})
     return tune.Tuner(
         placed,
         tune_config=tune.TuneConfig(
-            search_alg=searcher, scheduler=scheduler, num_samples=num_trials, reuse_actors=True
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=stage.plan.target - stage.study.num_finished,
+            reuse_actors=True,
         ),
         run_config=tune.RunConfig(
-            name=study.name,
-            storage_path=str(_ray_folder(runs)),
+            name=stage.study.name,
+            storage_path=str(_ray_folder(stage.runs)),
             callbacks=[recorder],
-            stop=stop,
+            stop=stage.stop,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),

@@ -18,7 +18,7 @@ from storage.lease import Lease
 from storage.record import TrialRecord
 from storage.study import DEFINITION, StudyStore
 from trial.cluster import cluster
-from trial.driver import run_stage
+from trial.driver import StageRun, run_stage
 from trial.export import export_best
 from trial.facts import kept_provenance, tell_facts, whole_provenance
 from trial.live import Display
@@ -189,15 +189,17 @@ def _run(
     request = prepared.request
     with Display(console, stage.title, stage.study, stage.plan.target, prepared.base.train.epochs) as display:
         run_stage(
-            stage.study,
-            stage.plan,
-            lease,
-            stage.early,
-            request.resources,
-            stop,
-            display,
-            request.runs.resolve(),
-            worker,
+            StageRun(
+                study=stage.study,
+                plan=stage.plan,
+                lease=lease,
+                early=stage.early,
+                resources=request.resources,
+                stop=stop,
+                display=display,
+                runs=request.runs.resolve(),
+                worker=worker,
+            )
         )
 
 

@@ -20,7 +20,7 @@ from trial.export import read_config
 from trial.request import SweepRequest
 from trial.run import SweepOutcome, run_sweep
 
-REQUEST = SweepRequest(space="gat_ablation", trials=5, epochs=3, seeds=1)
+REQUEST = SweepRequest(space="gat_ablation", trials=5, epochs=2, seeds=1)
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_a_second_driver_is_refused_while_the_first_one_lives(sweep_panel: Path,
 
 def test_a_changed_budget_is_refused_by_name(finished: tuple[Path, SweepOutcome], sweep_panel: Path) -> None:
     runs, _ = finished
-    with pytest.raises(StorageError, match="epochs: 3 -> 4"):
+    with pytest.raises(StorageError, match="epochs: 2 -> 4"):
         run_sweep(replace(REQUEST, runs=runs, panel=sweep_panel, epochs=4))
 
 
