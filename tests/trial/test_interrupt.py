@@ -17,7 +17,7 @@ from tests.trial.study_checks import check_truth, open_study
 from trial.interrupt import TAKEN_AWAY, Farewell
 
 ROOT = Path(__file__).resolve().parents[2]
-TRIALS, EPOCHS = 3, 4
+TRIALS, EPOCHS = 3, 8
 
 
 def command(runs: Path, panel: Path, address: str, trials: int = TRIALS) -> list[str]:
