@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
 
 import numpy as np
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from data.axes import num_kept_days, read_axes
 from data.columns import Columns, settle_columns
-from data.config import HOLDOUT_SHARE, DataConfig, Frozen, SplitConfig
+from data.config import HOLDOUT_SHARE, DataConfig, SplitConfig
 from data.errors import DataError
 from data.findings import counted
+from data.rules import broken_rules, load_yaml
 from data.source import Source
 from data.splits import ShortHistoryError, make_splits
 
-PLAIN = {  # pydantic's kinds of offence, as a user of YAML would name what is wanted
-    "string_type": "text, in quotes where it looks like a number ('0111')",
-    "tuple_type": "a list such as [a, b]",
-    "model_type": "a mapping such as {name: value}",
-    "dict_type": "a mapping such as {name: value}",
-}
 LONGEST_SEARCH = 5000  # trading days that a panel may lack, to be told how many
 
 
@@ -38,7 +30,7 @@ def read_data_config(path: Path | None, base: DataConfig | None = None) -> DataC
     if path is None:
         return base
     try:
-        content = yaml.load(path.read_text(), _UniqueKeys)
+        content = load_yaml(path.read_text())
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise DataError(f"data settings must be a readable YAML file, but in {path}{line}: {error.problem}.") from error
@@ -53,65 +45,9 @@ def read_data_config(path: Path | None, base: DataConfig | None = None) -> DataC
     try:
         return DataConfig.model_validate({**given, **content})
     except ValidationError as error:
-        raise DataError(f"the data settings in {path} break a rule: {broken_rules(error)}.") from error
-
-
-def broken_rules(error: ValidationError) -> str:
-    """What pydantic found, in words for the person who wrote the settings."""
-    return "; ".join(f"{'.'.join(map(str, found['loc'])) or 'data'} {_offence(found)}" for found in error.errors())
-
-
-def _offence(found: ErrorDetails) -> str:
-    kind, message = found["type"], found["msg"]
-    if kind == "extra_forbidden":
-        near = get_close_matches(str(found["loc"][-1]), _settings_beside(found["loc"]), n=1)
-        return "is no setting" + (f"; is {near[0]} meant?" if near else "")
-    if kind.startswith("union_tag"):
-        return "must say its kind, such as {kind: correlation}, {kind: sector} or {kind: none}"
-    if kind == "value_error":
-        return "is wrong: " + message.removeprefix("Value error, ")
-    if kind == "missing":
-        return "must be given"
-    if kind in PLAIN:
-        return f"must be {PLAIN[kind]}, got {found['input']!r}"
-    return f"is wrong: {message[0].lower()}{message[1:]}, got {found['input']!r}"
-
-
-def _settings_beside(place: tuple[int | str, ...]) -> list[str]:
-    """The settings that may stand where `place`, a path of keys and kinds, does not."""
-    sections: list[type[Frozen]] = [DataConfig]
-    for key in place[:-1]:
-        inner = [s for section in sections if key in section.model_fields for s in _sections(section, str(key))]
-        of_kind = [section for section in sections if "kind" in section.model_fields]
-        sections = inner or [section for section in of_kind if section.model_fields["kind"].default == key] or sections
-    return [name for section in sections for name in section.model_fields]
-
-
-def _sections(section: type[Frozen], field: str) -> list[type[Frozen]]:
-    """The sections that a field can hold, alone, in a union or in a mapping."""
-
-    def within(kind: Any) -> list[type[Frozen]]:
-        if isinstance(kind, type) and issubclass(kind, Frozen):
-            return [kind]
-        return [found for part in get_args(kind) for found in within(part)]
-
-    return within(section.model_fields[field].annotation)
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a mapping that names a key twice, of which YAML would keep the last in silence."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag.endswith(":merge"):
-                continue
-            if key.value in seen:
-                problem = f"the key {key.value!r} stands there twice"
-                raise yaml.constructor.ConstructorError("in a mapping", node.start_mark, problem, key.start_mark)
-            seen.add(key.value)
-        return node
+        raise DataError(
+            f"the data settings in {path} break a rule: {broken_rules(error, DataConfig, 'data')}."
+        ) from error
 
 
 def suited(config: DataConfig, panel: Path) -> DataConfig:

@@ -10,10 +10,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data.config import DataConfig, NoGraphConfig
+from data.rules import broken_rules, load_yaml
 from model.config import ModelConfig
 from model.losses.config import Loss
 from search_spaces.errors import SpaceError
-from search_spaces.train import TrainConfig
+from search_spaces.train import TrainConfig, weights_for
 
 IDENTITY_OF_A_RUN = ("seed", "fold", "arm")  # which repetition it is, not what is tried
 
@@ -27,8 +28,19 @@ class TrialConfig(BaseModel):
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     seed: int = Field(0, ge=0, description="initial weights, data order, dropout")
-    fold: str = Field("search", description="'search' or 'confirm-1', 'confirm-2', ...")
+    fold: str = Field("search", pattern="^(search|confirm-[1-9][0-9]*)$", description="or 'confirm-1', 'confirm-2', ..")
     arm: str = Field("search", description="name of the ablation arm; 'search' outside an ablation")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weights_follow_the_horizons(cls, content: Any) -> Any:
+        """Where horizons are given and their weights are not, the usual ones, as many."""
+        data = content.get("data") if isinstance(content, dict) else None
+        horizons = data.get("horizons") if isinstance(data, dict) else None
+        train = content.get("train", {}) if isinstance(content, dict) else None
+        if not isinstance(horizons, list | tuple) or not isinstance(train, dict) or "horizon_weights" in train:
+            return content
+        return content | {"train": train | {"horizon_weights": weights_for(len(horizons), ())}}
 
     @model_validator(mode="after")
     def _sections_agree(self) -> TrialConfig:
@@ -115,9 +127,15 @@ class TrialConfig(BaseModel):
     def from_yaml(cls, text: str) -> TrialConfig:
         """Raises SpaceError where the text is no valid configuration."""
         try:
-            content = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+            content = load_yaml(text)
+        except yaml.MarkedYAMLError as error:
+            where = f"in line {error.problem_mark.line + 1}" if error.problem_mark else "it"
+            raise SpaceError(f"a configuration must be YAML, but {where}: {error.problem}.") from error
+        except (ValueError, yaml.YAMLError) as error:
             raise SpaceError(f"a configuration must be YAML: {error}") from error
+        if not isinstance(content, dict):
+            held = "is empty" if content is None else f"holds {content!r}"
+            raise SpaceError(f"a configuration must be a mapping such as 'model: {{hidden: 32}}', but it {held}.")
         return validated(content)
 
 
@@ -126,11 +144,5 @@ def validated(content: Any) -> TrialConfig:
     try:
         return TrialConfig.model_validate(content)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'config'}: {_plain(e['msg'])}" for e in error.errors()]
-        raise SpaceError("the configuration breaks a rule: " + "; ".join(lines)) from error
-
-
-def _plain(message: str) -> str:
-    """Pydantic's words for what was wrong, as a person would say them."""
-    known = {"Extra inputs are not permitted": "there is no such setting", "Field required": "must be given"}
-    return known.get(message, message.removeprefix("Value error, "))
+        broken = broken_rules(error, TrialConfig, "it")
+        raise SpaceError(f"the configuration breaks a rule: {broken}") from error

@@ -24,7 +24,7 @@ class HealthConfig(BaseModel):
     first_steps: int = Field(3, ge=1, description="steps that are looked at one by one")
     every_steps: int = Field(50, ge=1, description="steps between later looks at the gradients")
     vanishing_ratio: float = Field(1e-6, gt=0, lt=1, description="of the root mean square gradients, block to largest")
-    explosion_factor: float = Field(20.0, gt=1, description="epoch's loss over the mean of the first steps")
+    explosion_factor: float = Field(20.0, gt=1, description="epoch's loss over the least of the first steps")
     even_attention: float = Field(0.999, gt=0, le=1, description="entropy over its largest value that counts as even")
     gate_margin: float = Field(0.01, gt=0, lt=0.5, description="mean share of neighbours within this of 0 or 1")
     least_spread: float = Field(2e-3, gt=0, description="daily spread of predictions over that of targets")

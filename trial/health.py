@@ -31,7 +31,7 @@ class Health:
         self.told: set[str] = set()  # codes, with the block that they are about
         self.alive: set[str] = set()  # blocks that have had a gradient since they began to learn
         self.looks = 0  # at the gradients, since the phase began
-        self.first_loss = 0.0  # mean of the first steps
+        self.first_loss = 0.0  # the least of the first steps: one of them may explode already
         self.first_losses = 0
 
     def begin_phase(self) -> None:
@@ -45,7 +45,7 @@ class Health:
     def hear_loss(self, total: float) -> None:
         """The first steps' losses are what later ones are compared with."""
         if self.first_losses < self.config.first_steps:
-            self.first_loss += (total - self.first_loss) / (self.first_losses + 1)
+            self.first_loss = min(total, self.first_loss) if self.first_losses else total
             self.first_losses += 1
 
     def look_at_gradients(self, model: ATFT) -> list[Event]:
@@ -99,7 +99,7 @@ class Health:
         if self.first_losses and total > self.config.explosion_factor * max(self.first_loss, 1e-12):
             yield Event(
                 "exploding_loss",
-                f"the epoch's mean loss is {total:.3g}, {total / self.first_loss:.0f} times that of the first "
+                f"the epoch's mean loss is {total:.3g}, {total / self.first_loss:.3g} times the least of the first "
                 f"{self.first_losses} steps",
             )
 

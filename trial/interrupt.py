@@ -14,7 +14,17 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(Exception):
-    """Raised between two steps to leave the loop there; the state is whole and is saved."""
+    """Raised between two steps to leave the loop there; the state is whole and is saved.
+
+    Attributes:
+        unsaved: why the checkpoint of that step could not be written; empty where it was.
+    """
+
+    unsaved: str = ""
+
+
+class Unwritten(Stopped):
+    """By a disk that did not take what has to be kept: the trial goes on once there is room."""
 
 
 class Interrupted(Stopped):

@@ -7,7 +7,7 @@ quantiles, and the Sharpe ratio of what tranches would have earned. What is not 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,15 @@ def by_group(scores: Scores, store: MarketStore, config: TrialConfig, kind: str)
         if "rank_ic" in card:
             cards[group.name] = card
     return cards
+
+
+def refuse_groups(kinds: Iterable[str], store: MarketStore) -> None:
+    """Raises DataError, before anything is trained, where the panel does not say what a kind of group is made of."""
+    for kind in kinds:
+        if kind == "liquidity":
+            store.turnover(np.array([0]))
+        else:
+            store.label_codes(kind)
 
 
 def _cross_sectional(scores: Scores, config: TrialConfig) -> Card:

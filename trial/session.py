@@ -17,7 +17,7 @@ from trial.build import build, probe_memory
 from trial.checkpoint import load_state
 from trial.evaluate import EpochResult, Scores, predict
 from trial.fit import fit
-from trial.interrupt import Interruption, Stopped
+from trial.interrupt import Interruption, Stopped, Unwritten
 from trial.keeper import CHECKPOINT, Keeper
 from trial.logs import logging_to, start_line
 from trial.order import TrialOrder
@@ -53,7 +53,9 @@ def run_attempt(
     Raises:
         TrialEnded: the trial ended itself.
         CheckpointError: the checkpoint to resume from is damaged or a stranger's.
-        Stopped: a signal came, or `after_step` asked for it; a checkpoint of that step has been written.
+        Stopped: a signal came, or `after_step` asked for it; a checkpoint of that step has been written, or
+            `unsaved` says why not.
+        Unwritten: the last epoch's predictions could not be written; another attempt writes them.
     """
     with ExitStack() as stack:
         bound = {"study": order.study, "trial": order.number, "seed": order.config.seed}
@@ -99,8 +101,10 @@ def _train(
                 yield result
             interruption.check()
     except Stopped as stopped:
-        keeper.save(state)
-        logger.info("stopped %s: step %d is in the checkpoint", stopped, state.step)
+        if (failure := keeper.save(state)) is not None:
+            stopped.unsaved = failure.sentence
+        else:
+            logger.info("stopped %s: step %d is in the checkpoint", stopped, state.step)
         raise
     finally:
         trackers.finish()
@@ -114,12 +118,20 @@ def _kept(
         if state.scores is None:  # trained and checkpointed by an earlier attempt, but not reported
             with evaluated_weights(state.model, state.average):
                 state.scores = predict(state.model, blocks, blocks.fold.score)
-        order.folder.mkdir(parents=True, exist_ok=True)
-        write_scaler(order.folder / SCALER, state.scaler)
-        write_predictions(order.folder / PREDICTIONS, state.scores, blocks.store)
+        _write(order, state, blocks)
         result.scorecard.update(scorecard(state.scores, blocks.store, order.config))
         after_scores(state.scores, blocks.store)
     return result
+
+
+def _write(order: TrialOrder, state: TrainState, blocks: FoldBlocks) -> None:
+    assert state.scores is not None, "of the last epoch"
+    try:
+        order.folder.mkdir(parents=True, exist_ok=True)
+        write_scaler(order.folder / SCALER, state.scaler)
+        write_predictions(order.folder / PREDICTIONS, state.scores, blocks.store)
+    except OSError as error:
+        raise Unwritten(f"because its predictions could not be written: {error}") from error
 
 
 def _say_start(order: TrialOrder, state: TrainState, blocks: FoldBlocks) -> None:

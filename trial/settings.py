@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -48,6 +49,13 @@ class Settings(BaseSettings):
     def _within_the_cores(cls, threads: int) -> int:
         return min(threads, os.cpu_count() or 1)
 
+    @field_validator("notify_url")
+    @classmethod
+    def _is_a_web_address(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return url
+
     @field_validator("loader_workers")
     @classmethod
     def _leave_a_core(cls, workers: int) -> int:
@@ -63,13 +71,26 @@ def read_settings() -> Settings:
     """The settings in force.
 
     Raises:
-        SpaceError: one of them is not valid; names the variable.
+        SpaceError: one of them is not valid, or not known; names the variable.
     """
+    _refuse_unknown()
     try:
         return Settings()
+    except UnicodeDecodeError as error:
+        raise SpaceError(f"the .env file must be text in UTF-8, but it is not: {error}") from error
     except ValidationError as error:
         wrong = "; ".join(f"ATFT_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
         raise SpaceError(f"machine settings (environment or .env) must be valid, but {wrong}.") from error
+
+
+def _refuse_unknown() -> None:
+    """A misspelled variable would change nothing, in silence."""
+    known = [f"ATFT_{name.upper()}" for name in Settings.model_fields]
+    for name in sorted(os.environ):
+        if name.upper().startswith("ATFT_") and name.upper() not in known:
+            near = get_close_matches(name.upper(), known, n=1, cutoff=0.5)
+            hint = f"; is {near[0]} meant?" if near else f". Known are {', '.join(known)}."
+            raise SpaceError(f"{name} is no machine setting{hint}")
 
 
 # Read once by the allocator of every worker; measured 1.3x (and 2x in the LSTM's backward pass), +24 % memory.

@@ -16,7 +16,7 @@ from data.settings import suited
 from data.splits import prove_purged
 from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
-from search_spaces.config import TrialConfig
+from search_spaces.config import TrialConfig, validated
 from search_spaces.errors import SpaceError
 from search_spaces.train import weights_for
 from storage.database import check_reachable, open_storage
@@ -24,18 +24,18 @@ from storage.lease import Lease
 from storage.study import StudyStore
 from trial import recording
 from trial.build import fold_of
-from trial.checkpoint import read_checkpoint
+from trial.checkpoint import CheckpointError, read_checkpoint
 from trial.endings import TrialEnded
 from trial.evaluate import EpochResult, Scores
 from trial.facts import kept_provenance, tell_facts, whole_provenance
-from trial.interrupt import Interrupted, Interruption, Stopped
+from trial.interrupt import Interrupted, Interruption, Stopped, Unwritten
 from trial.machine import Machine
 from trial.notify import notify
 from trial.order import Flight, Outcome
 from trial.phase import Span, spans
 from trial.plan import Place, start_flight
 from trial.request import STUDY_NAME, removed_where_refused
-from trial.scorecard import GROUPS, Card, by_group
+from trial.scorecard import GROUPS, Card, by_group, refuse_groups
 from trial.session import run_attempt
 from trial.settings import Settings, read_settings
 from trial.state import TrainState
@@ -84,6 +84,7 @@ class TrainOutcome:
 
     prepared: PreparedTraining
     state: str  # COMPLETE, PRUNED, FAIL, WAITING
+    reason: str  # code: complete, diverged, dead_block, ..
     sentence: str
     results: list[EpochResult]
     number: int
@@ -91,6 +92,12 @@ class TrainOutcome:
     cards_by_group: dict[str, dict[str, Card]] = field(default_factory=dict)
     stopped: str | None = None  # why it stopped before its end; it can go on
     was_interrupted: bool = False
+    lost: str = ""  # what could not be written when it stopped
+
+    @property
+    def ending(self) -> str:
+        """State, and the reason code where the state does not say it."""
+        return self.state if self.reason == "complete" else f"{self.state} ({self.reason})"
 
 
 def prepare_training(request: TrainRequest, console: Console, only_check: bool = False) -> PreparedTraining:
@@ -112,6 +119,7 @@ def prepare_training(request: TrainRequest, console: Console, only_check: bool =
         market = prepare(panel, request.runs / "prepared", config.data, Shown(console), settings.prepare_memory_mib)
         prove_purged(market.splits(config.data), config.data)
         fold_of(config, market)
+        refuse_groups(request.groups, market)
     for sentence in market.meta.doubts:
         console.print(f"doubt: {sentence}")
     return PreparedTraining(request, config, panel, market)
@@ -128,12 +136,23 @@ def run_training(prepared: PreparedTraining, console: Console) -> TrainOutcome:
         flight = _flight(study, prepared, settings)
         torch.set_num_threads(settings.threads_per_trial)
         outcome = _train(study, flight, prepared, console, lease)
+    except Exception as error:
+        if not isinstance(error, CheckpointError | SpaceError):  # refusals, which the person at the terminal reads
+            notify(settings, f"training {request.study}: FAIL", f"{type(error).__name__}: {error}")
+        raise
     finally:
         lease.release()
         storage.engine.dispose()
-    if outcome.stopped is None:
-        notify(settings, f"training {request.study} trial {outcome.number}: {outcome.state}", outcome.sentence)
+    if outcome.stopped is None or outcome.lost:
+        notify(settings, f"training {request.study} trial {outcome.number}: {outcome.ending}", outcome.sentence)
     return outcome
+
+
+def _say_resumed(flight: Flight, console: Console) -> None:
+    """A person should see that nothing begins anew."""
+    if (path := flight.order.resume_from) is not None:
+        content = read_checkpoint(path)[1]
+        console.print(f"goes on    after epoch {content['epoch']}, step {content['step']}, of {path}", soft_wrap=True)
 
 
 def _train(
@@ -141,7 +160,7 @@ def _train(
 ) -> TrainOutcome:
     """The results as they come; every way in which a training can end, in the store."""
     request, order = prepared.request, flight.order
-    stopped, interrupted = None, False
+    stopped, interrupted, lost = None, False, ""
     stop_after = None if request.phase is None else _span_of(order.config, request.phase).end
     groups: dict[str, dict[str, Card]] = {}
     with Interruption() as interruption, Watcher(console, order.config) as watcher:
@@ -156,6 +175,7 @@ def _train(
             groups.update({kind: by_group(scores, store, order.config, kind) for kind in request.groups})
 
         try:
+            _say_resumed(flight, console)
             for result in run_attempt(order, interruption, after_step=look_in, after_scores=look_at_groups):
                 recording.record_epoch(study, flight, result.to_dict())
                 watcher.epoch(result)
@@ -165,6 +185,11 @@ def _train(
             flight.outcome = Outcome(TrialState.PRUNED, end.reason, end.sentence)
         except Stopped as stop:
             stopped, interrupted = str(stop), isinstance(stop, Interrupted)
+            lost = stop.unsaved or (str(stop) if isinstance(stop, Unwritten) else "")
+            if lost:
+                study.note("checkpoint_failed" if stop.unsaved else "unwritten", lost, order.number)
+        except CheckpointError:  # refused before a step was taken: the trial waits
+            raise
         except Exception as error:  # recorded with its text, then raised again: nothing is swallowed
             flight.outcome = recording.failure(f"{type(error).__name__}: {error}\n{traceback.format_exc()}"[:2000])
             raise
@@ -174,6 +199,7 @@ def _train(
     return TrainOutcome(
         prepared=prepared,
         state=outcome.state.name,
+        reason=outcome.reason,
         sentence=outcome.sentence,
         results=[EpochResult.from_dict(result) for result in flight.results],
         number=order.number,
@@ -181,6 +207,7 @@ def _train(
         cards_by_group=groups,
         stopped=stopped,
         was_interrupted=interrupted,
+        lost=lost,
     )
 
 
@@ -195,7 +222,8 @@ def _read(request: TrainRequest) -> TrialConfig:
     config = TrialConfig.from_yaml(text)
     changes = {"fold": request.fold, "seed": request.seed}
     given = {name: value for name, value in changes.items() if value is not None}
-    return config.model_copy(update=given)
+    validated(given)  # a copy is not
+    return config.model_copy(update=given)  # unlike a new one, it knows what the file left open
 
 
 def _check(request: TrainRequest, config: TrialConfig, settings: Settings) -> None:
@@ -225,6 +253,15 @@ def _span_of(config: TrialConfig, phase: str) -> Span:
         known = ", ".join(plan) if config.train.phases else "none: its train.phases is empty"
         raise SpaceError(f"--phase must name a phase of the configuration ({known}), got {phase!r}.")
     return plan[phase]
+
+
+def next_phase(outcome: TrainOutcome) -> str | None:
+    """The phase to go on with, where the training was asked for one; the same one where it was stopped within it."""
+    request, config = outcome.prepared.request, outcome.prepared.config
+    if request.phase is None:
+        return None
+    done = len(outcome.results)
+    return next((span.config.name for span in spans(config.train) if span.first <= done < span.end), None)
 
 
 def _refuse_untimely(span: Span, done: int, source: str) -> None:
@@ -261,10 +298,10 @@ def _flight(study: StudyStore, prepared: PreparedTraining, settings: Settings) -
     )
     flight = start_flight(study, study.ask(), config, place)
     if request.phase is not None and request.resume_checkpoint is None:
-        done = 0 if flight.order.resume_from is None else read_checkpoint(flight.order.resume_from)[1]["epoch"]
         try:
+            done = 0 if flight.order.resume_from is None else read_checkpoint(flight.order.resume_from)[1]["epoch"]
             _refuse_untimely(_span_of(config, request.phase), done, "this training")
-        except SpaceError:
+        except (SpaceError, CheckpointError):
             recording.finish(study, flight)  # it waits; nothing stays RUNNING
             raise
     if request.resume_checkpoint is None:

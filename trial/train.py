@@ -16,10 +16,11 @@ from trial.checkpoint import CheckpointError
 from trial.console import open_console, refused
 from trial.logs import logging_to_terminal
 from trial.settings import read_settings
-from trial.single import TrainOutcome, TrainRequest, prepare_training, run_training
+from trial.single import TrainOutcome, TrainRequest, next_phase, prepare_training, run_training
 from trial.training_view import print_check, print_outcome
 
 NO_RESULT, INTERRUPTED = 1, 130
+LIMITS = ("--max-steps", "--phase")  # options that end a training early
 REFUSALS = (SpaceError, DataError, StorageError, CheckpointError)
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -48,7 +49,10 @@ def train(
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Validate, say what would be trained, and leave.")] = False,
     max_steps: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many steps; the same command goes on.", show_default=False)
+        int | None,
+        typer.Option(
+            min=1, help="Stop once so many steps are done, those of earlier starts included.", show_default=False
+        ),
     ] = None,
     phase: Annotated[
         str | None, typer.Option(help="Train this phase of the plan and stop after it.", show_default=False)
@@ -86,14 +90,33 @@ def train(
             outcome = run_training(prepared, console)
     except REFUSALS as error:
         raise refused(error) from None
-    print_outcome(outcome, console, again=f"python -m trial.train {shlex.join(sys.argv[1:])}")
+    again = going_on(sys.argv[1:], next_phase(outcome))
+    print_outcome(outcome, console, again=f"python -m trial.train {shlex.join(again)}")
     raise typer.Exit(status_of(outcome))
+
+
+def going_on(arguments: list[str], phase: str | None = None) -> list[str]:
+    """The command line that goes on: without --max-steps, which would stop again at once, and with the phase to come.
+
+    Args:
+        arguments: of the command that stopped.
+        phase: the next one of the plan; None: the training goes on to its end.
+    """
+    kept, is_value = [], False
+    for argument in arguments:
+        name = argument.partition("=")[0]
+        if not is_value and name not in LIMITS:
+            kept.append(argument)
+        is_value = argument in LIMITS
+    return kept if phase is None else [*kept, "--phase", phase]
 
 
 def status_of(outcome: TrainOutcome) -> int:
     """The command's exit status."""
     if outcome.stopped is not None:
-        return INTERRUPTED if outcome.was_interrupted else 0
+        if outcome.was_interrupted:
+            return INTERRUPTED
+        return NO_RESULT if outcome.lost else 0
     return 0 if outcome.state == "COMPLETE" else NO_RESULT
 
 

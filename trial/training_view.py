@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ class Watcher:
             completed=progress.position,
             total=progress.num_steps,
             description=f"epoch {state.epoch + 1} of {self.config.train.epochs}",
-            loss=f"loss {loss:.4f}",
+            loss=f"loss {loss:.4g}",
         )
 
     def epoch(self, result: EpochResult) -> None:
@@ -78,7 +79,7 @@ class Watcher:
         phase = f" [{result.phase}]" if self.config.train.phases else ""
         watched = f", watched {result.validation:+.4f}" if result.validation is not None else ""
         self.console.print(
-            f"epoch {result.epoch:>3}{phase}  loss {result.losses['total']:.4f}  RankIC {result.value:+.4f} "
+            f"epoch {result.epoch:>3}{phase}  loss {result.losses['total']:.4g}  RankIC {result.value:+.4f} "
             f"({', '.join(horizons)}){watched}  {result.seconds:.1f} s"
         )
         for event in result.events:
@@ -110,12 +111,16 @@ def print_check(prepared: PreparedTraining, console: Console) -> None:
 def print_outcome(outcome: TrainOutcome, console: Console, again: str) -> None:
     """How it ended, what it scored, where everything is, what to do next."""
     if outcome.stopped is not None:
-        console.print(f"stopped    {outcome.stopped}; nothing is lost. To go on:")
+        loss = f"but not all is kept: {outcome.lost}. Make room. To" if outcome.lost else "nothing is lost. To"
+        console.print(f"stopped    {outcome.stopped}; {loss} go on:")
         console.print(f"           {again}", soft_wrap=True)
+        console.print(f"store      {outcome.prepared.request.storage_url}", soft_wrap=True)
+        console.print(f"files      {outcome.folder}", soft_wrap=True)
         return
     console.print(
-        f"ended      trial {outcome.number}: {outcome.state}" + (f", {outcome.sentence}" if outcome.sentence else "")
+        f"ended      trial {outcome.number}: {outcome.ending}" + (f", {outcome.sentence}" if outcome.sentence else "")
     )
+    _say_early(outcome, console)
     if outcome.results and outcome.results[-1].scorecard:
         console.print(_score_table("all stocks", outcome.results[-1].scorecard, outcome.prepared.config))
     for kind, cards in outcome.cards_by_group.items():
@@ -124,6 +129,18 @@ def print_outcome(outcome: TrainOutcome, console: Console, again: str) -> None:
         console.print(_phase_table(outcome.results))
     console.print(f"store      {outcome.prepared.request.storage_url}")
     console.print(f"files      {outcome.folder}")
+
+
+def _say_early(outcome: TrainOutcome, console: Console) -> None:
+    """That early stopping ended it, and whose weights were scored."""
+    train, watched = outcome.prepared.config.train, [result.validation for result in outcome.results]
+    if outcome.state != "COMPLETE" or len(watched) == train.epochs or not watched:
+        return
+    best = 1 + max(range(len(watched)), key=lambda epoch: watched[epoch] or -math.inf)
+    console.print(
+        f"early      stopped after epoch {len(watched)} of {train.epochs}, since the watched RankIC no longer rose; "
+        f"the weights of epoch {best} were scored"
+    )
 
 
 def _score_table(title: str, card: Card, config: TrialConfig) -> Table:

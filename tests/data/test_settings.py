@@ -91,8 +91,11 @@ def test_what_nobody_said_counts_as_not_given(tmp_path: Path) -> None:
         ("horizons: [5, 1]", ["data is wrong: horizons must be distinct, ascending and at least 1, got (5, 1)."]),
         ("graph: {kind: correlation, k: 2, min_degree: 3}", ["min_degree must not exceed k 2, got 3"]),
         ("columns: {groups: {stmt: {columns: [a]}}}", ["columns.groups.stmt.publication_lag must be given."]),
-        ("graph: {kind: nearest}", ["graph must say its kind, such as {kind: correlation}"]),
-        ("graph: {k: 3}", ["graph must say its kind, such as {kind: correlation}, {kind: sector} or {kind: none}"]),
+        (
+            "graph: {kind: nearest}",
+            ["graph must be one of {kind: none}", "{kind: correlation}, got kind 'nearest'"],
+        ),
+        ("graph: {k: 3}", ["graph must say its kind, as in {kind: name}"]),
         ("1: 2", ["1 is wrong: "]),
     ],
 )

@@ -151,7 +151,7 @@ class TestSections:
     def test_refuse_an_unknown_key(self, path: str) -> None:
         content = REFERENCE.model_dump()
         section_at(content, path)["no_such_setting"] = 1
-        with pytest.raises(SpaceError, match=r"no_such_setting: "):
+        with pytest.raises(SpaceError, match=r"no_such_setting is no setting"):
             validated(content)
 
     @pytest.mark.parametrize("path", SECTIONS)
@@ -337,7 +337,7 @@ class TestMessage:
         "path", [r"train\.epochs", r"model\.hidden", r"model\.graph\S*\.hedas", r"data\.splits\.search_days", "sede"]
     )
     def test_names_every_offence_at_once(self, message: str, path: str) -> None:
-        assert re.search(rf" {path}: ", message)
+        assert re.search(rf" {path} (is|must)", message)
 
     def test_is_one_line_without_the_librarys_own_words(self, message: str) -> None:
         assert len(message.splitlines()) == 1

@@ -120,9 +120,9 @@ def test_an_exploded_epoch_is_compared_with_the_first_steps() -> None:
     health = Health(HealthConfig(exploding_loss="warn", explosion_factor=10))
     for loss in (1.0, 2.0, 3.0, 500.0):
         health.hear_loss(loss)
-    assert [event.kind for event in health._loss(19.9)] == []
-    (event,) = health._loss(21.0)
-    assert "10 times that of the first 3 steps" in event.sentence
+    assert [event.kind for event in health._loss(9.9)] == []
+    (event,) = health._loss(12.0)
+    assert "12 times the least of the first 3 steps" in event.sentence
 
 
 def test_even_attention_is_told_when_training_ends(blocks: FoldBlocks, config: TrialConfig) -> None:

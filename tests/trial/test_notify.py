@@ -38,7 +38,7 @@ def test_an_error_of_the_server_is_a_warning(webhook: Server, caplog: pytest.Log
     assert "was not delivered" in caplog.text
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9/nobody", "nonsense", "ftp://127.0.0.1/x"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/nobody", "http://nowhere.invalid/x", "http://"])
 def test_an_address_that_does_not_answer_is_a_warning(url: str, caplog: pytest.LogCaptureFixture) -> None:
     assert not notify(settings(url), "done")
     assert "was not delivered" in caplog.text

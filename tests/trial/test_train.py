@@ -11,16 +11,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import sqlalchemy as sa
 import yaml
 from typer.testing import CliRunner
 
+import trial.keeper
 import trial.references
 import trial.reproduce
+import trial.session
+import trial.single
 import trial.train
 from storage.database import open_existing
 from storage.provenance import read_provenance
 from storage.record import read_records
 from tests.trial.study_checks import check_truth, open_study
+from tests.trial.webhook import Server
 from trial.checkpoint import read_checkpoint
 from trial.keeper import CHECKPOINT
 
@@ -218,6 +223,97 @@ def test_max_steps_stops_and_the_same_command_goes_on_bit_for_bit(
     assert resumed.attributes["attempts"] == 2
 
 
+def test_the_command_that_goes_on_has_no_limit() -> None:
+    given = ["a.yaml", "--max-steps", "3", "--seed", "1"]
+    assert trial.train.going_on(given) == ["a.yaml", "--seed", "1"]
+    assert trial.train.going_on(["--max-steps=3", "a.yaml"]) == ["a.yaml"]
+    assert trial.train.going_on(["a.yaml", "--phase", "base"], "rest") == ["a.yaml", "--phase", "rest"]
+
+
+def test_groups_that_the_panel_does_not_know_are_refused_before_training(
+    config_file: Path, sweep_panel: Path, tmp_path: Path
+) -> None:
+    done = run("trial.train", config_file, "--data", sweep_panel, "--runs", tmp_path / "runs", "--by", "sector,section")
+    assert done.returncode == 2
+    assert "groups by section need a column of it" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_damaged_checkpoint_of_its_own_is_refused_and_the_trial_waits(
+    config_file: Path, sweep_panel: Path, tmp_path: Path
+) -> None:
+    arguments = ("trial.train", config_file, "--data", sweep_panel, "--runs", tmp_path / "runs")
+    assert run(*arguments, "--max-steps", 2).returncode == 0
+    path = tmp_path / "runs/small/0/0" / CHECKPOINT
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    refused = run(*arguments)
+    assert refused.returncode == 2
+    assert [record.state for record in open_study(tmp_path / "runs", "small")[1]] == ["WAITING"]
+    path.write_bytes(whole)
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "goes on    after epoch 0, step 2" in done.stdout
+    assert [record.state for record in open_study(tmp_path / "runs", "small")[1]] == ["COMPLETE"]
+
+
+def test_a_full_disk_at_the_end_costs_nothing_but_another_start(
+    config_file: Path, sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    arguments = ("trial.train", config_file, "--data", sweep_panel, "--runs", tmp_path / "runs")
+    with monkeypatch.context() as patch:
+        patch.setattr(trial.session, "write_predictions", full)
+        stopped = run(*arguments)
+    assert stopped.returncode == 1
+    assert "not all is kept: because its predictions could not be written" in stopped.stdout.replace("\n", " ")
+    assert [record.state for record in open_study(tmp_path / "runs", "small")[1]] == ["WAITING"]
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "epoch   1" not in done.stdout, "nothing is trained again"
+    check_truth(tmp_path / "runs", "small", finished=1)
+
+
+def test_a_full_disk_when_stopped_is_not_called_saved(
+    config_file: Path, sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(trial.keeper, "save_state", full)
+    stopped = run("trial.train", config_file, "--data", sweep_panel, "--runs", tmp_path / "runs", "--max-steps", 2)
+    assert stopped.returncode == 1
+    assert "nothing is lost" not in stopped.stdout
+    assert "the checkpoint after step 2 could not be written" in " ".join(stopped.stdout.split())
+    with open_existing(f"sqlite:///{tmp_path}/runs/sweeps.db").engine.connect() as connection:
+        kinds = connection.execute(sa.text("select kind from sweep_events")).scalars().all()
+    assert kinds == ["checkpoint_failed"]
+
+
+def test_a_failure_is_told_to_the_webhook(
+    config_file: Path, sweep_panel: Path, tmp_path: Path, webhook: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("the injected loop gave up")
+
+    monkeypatch.setattr(trial.single, "run_attempt", broken)
+    with pytest.raises(RuntimeError, match="gave up"):
+        run(
+            "trial.train",
+            config_file,
+            "--data",
+            sweep_panel,
+            "--runs",
+            tmp_path / "runs",
+            env={"ATFT_NOTIFY_URL": webhook.address},
+        )
+    assert [told["text"] for told in webhook.heard] == ["training small: FAIL: RuntimeError: the injected loop gave up"]
+    (record,) = open_study(tmp_path / "runs", "small")[1]
+    assert (record.state, record.reason) == ("FAIL", "crash")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_within_the_grace_time(
     config_file: Path, sweep_panel: Path, tmp_path: Path, number: signal.Signals
@@ -277,16 +373,21 @@ def test_check_says_what_would_be_trained_and_writes_nothing(config_file: Path, 
 
 WRONG: list[tuple[str, tuple[object, ...], str]] = [
     ("model: {hidden: 10, graph: {kind: gatv2, heads: 4}}", (), "heads must divide hidden=10"),
-    ("modell: {hidden: 16}", (), "modell: there is no such setting"),
+    ("modell: {hidden: 16}", (), "modell is no setting; is model meant?"),
     ("train: {epochs: 0}", (), "train.epochs"),
-    ("- a\n- b", (), "configuration"),
-    ("model: [", (), "must be YAML"),
+    ("- a\n- b", (), "a configuration must be a mapping such as"),
+    ("", (), "but it is empty"),
+    ("model: [", (), "must be YAML, but in line 1"),
+    ("train: {epochs: 3, epochs: 5}", (), "the key 'epochs' stands there twice"),
+    ("model: {graph: {kind: gatv3}}", (), "got kind 'gatv3'; is gatv2 meant?"),
+    ("fold: nonsense", ("--check",), "fold is wrong: string should match pattern"),
     ("train: {epochs: 1}", ("--data", "nowhere.parquet"), "--data must name a panel"),
     ("train: {epochs: 1}", ("--resume-checkpoint", "nowhere"), "a checkpoint must be there"),
     ("train: {epochs: 1}", ("--by", "colour"), "--by must name some of sector, section, liquidity, got colour"),
     ("train: {epochs: 1}", ("--name", "../x"), "a study's name must be letters"),
     ("train: {epochs: 1}", ("--phase", "base"), "its train.phases is empty"),
     ("train: {epochs: 1}", ("--fold", "confirm-9"), "a fold must be one of"),
+    ("train: {epochs: 1}", ("--fold", "nonsense", "--check"), "fold is wrong: string should match pattern"),
 ]
 
 
@@ -316,7 +417,7 @@ def test_a_wrong_machine_setting_is_refused(config_file: Path, tmp_path: Path) -
     assert "ATFT_DEVICE" in done.stderr
 
 
-@pytest.mark.parametrize("template", ["minimal", "production"])
+@pytest.mark.parametrize("template", ["minimal", "production", "five_phases"])
 def test_the_templates_train(template: str, sweep_panel: Path, tmp_path: Path) -> None:
     path = ROOT / "configs/templates" / f"{template}.yaml"
     done = run("trial.train", path, "--data", sweep_panel, "--runs", tmp_path, "--max-steps", 2)
