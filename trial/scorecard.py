@@ -53,13 +53,12 @@ def scorecard(scores: Scores, store: MarketStore, config: TrialConfig) -> Card:
 
 
 def by_group(scores: Scores, store: MarketStore, config: TrialConfig, kind: str) -> dict[str, Card]:
-    """The cross-sectional metrics within each group of a kind; one too small for a cross-section is left out."""
+    """The cross-sectional metrics within each group of a kind; none of one too small for a cross-section."""
     cards = {}
     for group in _groups(scores, store, kind):
         within = scores._replace(mask=scores.mask & group.member_VN[:, :, None])
         card = {k: v for k, v in _cross_sectional(within, config).items() if math.isfinite(v)}
-        if "rank_ic" in card:
-            cards[group.name] = card
+        cards[group.name] = card if "rank_ic" in card else {}
     return cards
 
 

@@ -30,6 +30,7 @@ SHOWN = (
     ("hit_rate", "hit rate"),
     ("sharpe", "Sharpe, net"),
 )
+WIDTH = 9  # of a column: eight fit a terminal of 80
 SIZES = Sizes(
     features=94, hidden=0, window=0, edge_attributes=4, horizons=0, sectors=12
 )  # for counting without a market
@@ -39,7 +40,7 @@ class Watcher:
     """Progress of one training; a bar where the console is a terminal."""
 
     def __init__(self, console: Console, config: TrialConfig) -> None:
-        self.console, self.config = console, config
+        self.console, self.config, self._has_heading = console, config, False
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -70,20 +71,28 @@ class Watcher:
             completed=progress.position,
             total=progress.num_steps,
             description=f"epoch {state.epoch + 1} of {self.config.train.epochs}",
-            loss=f"loss {loss:.4g}",
+            loss=f"loss {_short(loss)}",
         )
 
     def epoch(self, result: EpochResult) -> None:
-        """After every epoch: one line, and one per event."""
-        horizons = [f"{h}d {result.metrics[f'valid/rank_ic/{h}']:+.4f}" for h in self.config.data.horizons]
-        phase = f" [{result.phase}]" if self.config.train.phases else ""
-        watched = f", watched {result.validation:+.4f}" if result.validation is not None else ""
-        self.console.print(
-            f"epoch {result.epoch:>3}{phase}  loss {result.losses['total']:.4g}  RankIC {result.value:+.4f} "
-            f"({', '.join(horizons)}){watched}  {result.seconds:.1f} s"
-        )
+        """After every epoch: one row, under a heading before the first, and a line per event."""
+        horizons = {f"{h}d": f"{result.metrics[f'valid/rank_ic/{h}']:+.4f}" for h in self.config.data.horizons}
+        row = {"epoch": str(result.epoch), "loss": _short(result.losses["total"]), "RankIC": f"{result.value:+.4f}"}
+        row |= horizons
+        if result.validation is not None:
+            row["watched"] = f"{result.validation:+.4f}"
+        row["seconds"] = f"{result.seconds:.1f}"
+        phase = f"  {result.phase}" if self.config.train.phases else ""
+        if not self._has_heading:
+            self.console.print("".join(f"{name:>{WIDTH}}" for name in row) + ("  phase" if phase else ""))
+            self._has_heading = True
+        self.console.print("".join(f"{value:>{WIDTH}}" for value in row.values()) + phase)
         for event in result.events:
             self.console.print(f"  {event['kind']}: {event['sentence']}")
+
+
+def _short(loss: float) -> str:
+    return f"{loss:.4f}" if loss < 100 else f"{loss:.1e}"
 
 
 def print_check(prepared: PreparedTraining, console: Console) -> None:
@@ -160,9 +169,12 @@ def _group_table(kind: str, cards: dict[str, Card], config: TrialConfig) -> Tabl
     table.add_column("")
     for horizon in config.data.horizons:
         table.add_column(f"{horizon}d", justify="right")
-    for name, card in cards.items():
+    known = {name: card for name, card in cards.items() if card}
+    for name, card in known.items():
         keys = [f"rank_ic/{horizon}" for horizon in config.data.horizons]
         table.add_row(name.split(": ", 1)[1], *(f"{card[key]:+.4f}" if key in card else "" for key in keys))
+    if small := [name.split(": ", 1)[1] for name in cards if name not in known]:
+        table.caption = f"too few stocks for a cross-section: {', '.join(small)}"
     return table
 
 

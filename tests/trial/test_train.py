@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -106,7 +107,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, sweep_panel: Path) -> Trai
 def test_it_trains_records_and_says_what_it_found(trained: Trained) -> None:
     assert trained.done.returncode == 0, trained.done.stderr
     for words in (
-        "epoch   2",
+        "    epoch     loss   RankIC       1d",
+        "\n        2 ",
         "COMPLETE",
         "RankIC",
         "neutral",
@@ -272,7 +274,7 @@ def test_a_full_disk_at_the_end_costs_nothing_but_another_start(
     assert [record.state for record in open_study(tmp_path / "runs", "small")[1]] == ["WAITING"]
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
-    assert "epoch   1" not in done.stdout, "nothing is trained again"
+    assert "\n        1 " not in done.stdout, "nothing is trained again"
     check_truth(tmp_path / "runs", "small", finished=1)
 
 
@@ -349,8 +351,8 @@ def test_a_phase_is_trained_alone_and_the_next_goes_on(sweep_panel: Path, tmp_pa
     first = run(*arguments, "--phase", "base")
     assert first.returncode == 0, first.stderr
     assert "after phase base, as --phase asks" in first.stdout
-    assert "epoch   2 [base]" in first.stdout
-    assert "epoch   3" not in first.stdout
+    assert re.search(r"^ +2 .* base$", first.stdout, re.MULTILINE)
+    assert not re.search(r"^ +3 .* rest$", first.stdout, re.MULTILINE)
     checkpoint = next((tmp_path / "runs").glob(f"phased/*/*/{CHECKPOINT}"))
     elsewhere = ("--runs", tmp_path / "other", "--phase", "rest", "--resume-checkpoint", checkpoint)
     second = run("trial.train", tmp_path / "phased.yaml", "--data", sweep_panel, *elsewhere)
