@@ -6,7 +6,8 @@ setting (shrinkage, number of trees) is chosen on the last fifth of the training
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,14 +60,24 @@ class Baseline(NamedTuple):
     settings: tuple[Any, ...]
 
 
+def refuse_unknown(names: Iterable[str]) -> None:
+    """Raises SpaceError, before anything is prepared, where there is no such baseline or its package is missing."""
+    for name in names:
+        if name not in BASELINES:
+            raise SpaceError(f"a reference must be one of {', '.join(BASELINES)}, got {name!r}.")
+        if name == "lightgbm" and importlib.util.find_spec("lightgbm") is None:
+            raise SpaceError(
+                "the LightGBM reference needs its package. Install it with `pip install lightgbm`, or leave it out: "
+                "--only ridge."
+            )
+
+
 def baseline_scores(name: str, blocks: FoldBlocks, config: TrialConfig) -> tuple[Scores, Any]:
     """Scores of the fold's scored days, and the setting that was chosen.
 
     Raises:
-        SpaceError: no such baseline, or its package is not installed.
+        SpaceError: too few training days to choose a setting on.
     """
-    if name not in BASELINES:
-        raise SpaceError(f"a reference must be one of {', '.join(BASELINES)}, got {name!r}.")
     baseline, train = BASELINES[name], blocks.fold.train
     learned = _days(blocks, train, MOST_CELLS)
     every = round(len(train) / len(learned.x_DNF))
@@ -104,12 +115,8 @@ def fit_ridge(days: Days, shrinkage: float, seed: int) -> Predictor:
 
 def fit_lightgbm(days: Days, trees: int, seed: int) -> Predictor:
     """Gradient-boosted trees (Ke et al. 2017)."""
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise SpaceError(
-            "the LightGBM reference needs its package. Install it with `pip install lightgbm`, or leave it out."
-        ) from error
+    import lightgbm  # optional: `refuse_unknown` has looked
+
     boosters = []
     for k in range(days.target_DNK.shape[2]):
         mask = days.mask_DNK[..., k]

@@ -62,9 +62,11 @@ def choose_micro_batch(state: TrainState, blocks: FoldBlocks, loss: Loss, limit:
             days //= 2
     if days < width:
         state.micro_batch = days
-        sentence = f"{width} days at once would not fit in the {free / 2**20:.0f} MiB that are free: {days} at once"
+        whose = "that are free" if limit is None else "that are allowed"
+        sentence = f"{width} days at once would not fit in the {free / 2**20:.0f} MiB {whose}: {days} at once"
         if math.isfinite(needed):
-            sentence += f", which take about {needed / 2**20:.0f} MiB"
+            more = ", more than that, and are tried all the same" if needed > free else ""
+            sentence += f", which take about {needed / 2**20:.0f} MiB{more}"
         state.events.append(Event("small_memory", sentence))
 
 

@@ -19,7 +19,7 @@ from search_spaces.errors import SpaceError
 from storage.database import open_existing
 from storage.errors import StorageError
 from storage.record import TrialRecord, read_records
-from trial.baselines import BASELINES, baseline_scores
+from trial.baselines import BASELINES, baseline_scores, refuse_unknown
 from trial.build import blocks_of
 from trial.console import open_console, refused
 from trial.scorecard import Card, scorecard
@@ -58,6 +58,7 @@ def references(
 
 
 def _rows(request: TrainRequest, names: list[str], beside: str | None, console: Console) -> Table:
+    refuse_unknown(names)
     prepared = prepare_training(request, console)
     market, config = prepared.market, prepared.config
     assert market is not None, "prepared for training"
