@@ -46,7 +46,7 @@ def wait_for_epochs(driver: subprocess.Popen[str], runs: Path, count: int) -> No
     pytest.fail(f"no {count} epochs within 90 s; the driver said: {driver.communicate()[0]}")
 
 
-@pytest.mark.parametrize("epochs_before", [1, 4])
+@pytest.mark.parametrize("epochs_before", [1, pytest.param(4, marks=pytest.mark.long)])
 def test_sigkill_loses_nothing_and_repeats_nothing(
     ray_head: str, sweep_panel: Path, tmp_path: Path, epochs_before: int
 ) -> None:
@@ -68,7 +68,7 @@ def test_sigkill_loses_nothing_and_repeats_nothing(
             assert (new.state, new.value, new.attributes) == (old.state, old.value, old.attributes)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_signal_stops_cleanly_and_says_how_to_go_on(
     ray_head: str, sweep_panel: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -316,7 +316,7 @@ def test_a_failure_is_told_to_the_webhook(
     assert (record.state, record.reason) == ("FAIL", "crash")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_signal_saves_within_the_grace_time(
     config_file: Path, sweep_panel: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
