@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -141,15 +140,13 @@ def print_outcome(outcome: TrainOutcome, console: Console, again: str) -> None:
 
 
 def _say_early(outcome: TrainOutcome, console: Console) -> None:
-    """That early stopping ended it, and whose weights were scored."""
-    train, watched = outcome.prepared.config.train, [result.validation for result in outcome.results]
-    if outcome.state != "COMPLETE" or len(watched) == train.epochs or not watched:
-        return
-    best = 1 + max(range(len(watched)), key=lambda epoch: watched[epoch] or -math.inf)
-    console.print(
-        f"early      stopped after epoch {len(watched)} of {train.epochs}, since the watched RankIC no longer rose; "
-        f"the weights of epoch {best} were scored"
-    )
+    """That early stopping ended it."""
+    epochs = outcome.prepared.config.train.epochs
+    if outcome.state == "COMPLETE" and len(outcome.results) < epochs:
+        console.print(
+            f"early      stopped after epoch {len(outcome.results)} of {epochs}, since the watched RankIC no longer "
+            f"rose; the best epoch's weights were scored"
+        )
 
 
 def _score_table(title: str, card: Card, config: TrialConfig) -> Table:
