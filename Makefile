@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
+WORKERS ?= 2
 # Torch and Ray are told their threads by the program; this keeps NumPy's from multiplying under them.
 export OMP_NUM_THREADS ?= 1
 
@@ -20,8 +21,8 @@ $(STAMP): pyproject.toml
 sweep: $(STAMP)  ## The main job: search and confirm gat_ablation on the synthetic market, into runs/
 	$(BIN)/python -m trial.sweep gat_ablation $(ARGS)
 
-test: $(STAMP)  ## All tests but the long ones
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## All tests but the long ones, by two workers (WORKERS=n)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 test-long: $(STAMP)  ## The tests that take minutes: chaos, full sweeps
 	$(BIN)/python -m pytest -m long --timeout 3600

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,21 @@ from data.residence import Where, choose_residence
 from data.scaler import RobustScaler
 from data.splits import Fold
 from data.store import MarketStore
+
+
+class EpochLayout(NamedTuple):
+    """How an epoch's blocks become steps."""
+
+    per_step: int  # blocks of a step
+    stratum: int  # blocks in each of the equally long stretches that a step takes one from
+    num_steps: int
+
+
+def epoch_layout(num_blocks: int, block_days: int, days_per_step: int, days_per_epoch: int) -> EpochLayout:
+    """Of `num_blocks` blocks; every block is used at most once."""
+    per_step = max(1, min(round(days_per_step / block_days), num_blocks))
+    stratum = num_blocks // per_step
+    return EpochLayout(per_step, stratum, max(1, min(stratum, round(days_per_epoch / (block_days * per_step)))))
 
 
 class FoldBlocks:
@@ -72,11 +88,9 @@ class FoldBlocks:
         width = min(self.block_days, self.num_train_days)
         offset = int(rng.integers(0, min(width, self.num_train_days - width + 1)))
         starts = np.arange(self.fold.train.start + offset, self.fold.train.stop - width + 1, width)
-        per_step = max(1, min(round(days_per_step / width), len(starts)))
-        stratum = len(starts) // per_step
+        per_step, stratum, num_steps = epoch_layout(len(starts), width, days_per_step, days_per_epoch)
         skipped = int(rng.integers(0, len(starts) - stratum * per_step + 1))
         grid = starts[skipped : skipped + stratum * per_step].reshape(per_step, stratum)
-        num_steps = max(1, min(stratum, round(days_per_epoch / (width * per_step))))
         chosen = rng.permutation(stratum)[:num_steps]
         return [[range(int(s), int(s) + width) for s in grid[:, place]] for place in chosen]
 

@@ -58,7 +58,7 @@ def broken_rules(error: ValidationError, root: type[BaseModel], name: str) -> st
 def _offence(found: ErrorDetails, root: type[BaseModel]) -> str:
     kind, message = found["type"], found["msg"]
     if kind == "extra_forbidden":
-        return "is no setting" + _meant(str(found["loc"][-1]), _settings_beside(found["loc"], root))
+        return "is no setting" + meant(str(found["loc"][-1]), _settings_beside(found["loc"], root))
     if kind.startswith("union_tag"):
         return _unknown_kind(found)
     if kind == "value_error":
@@ -77,11 +77,12 @@ def _unknown_kind(found: ErrorDetails) -> str:
         return "must say its kind, as in {kind: name}"
     known = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
     given = str(context["tag"])
-    return f"must be one of {', '.join(f'{{kind: {tag}}}' for tag in known)}, got kind {given!r}{_meant(given, known)}"
+    return f"must be one of {', '.join(f'{{kind: {tag}}}' for tag in known)}, got kind {given!r}{meant(given, known)}"
 
 
-def _meant(given: str, known: list[str]) -> str:
-    near = get_close_matches(given, known, n=1)
+def meant(given: str, known: list[str], cutoff: float = 0.6) -> str:
+    """The known name that is nearest, as the end of a sentence; nothing where none is near."""
+    near = get_close_matches(given, known, n=1, cutoff=cutoff)
     return f"; is {near[0]} meant?" if near else ""
 
 

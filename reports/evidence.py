@@ -8,7 +8,7 @@ from typing import Any
 from optuna.storages import RDBStorage
 
 from storage.importance import parameter_importances
-from storage.record import TrialRecord, best_complete, load_study, read_records
+from storage.record import StudyEvent, TrialRecord, best_complete, load_study, read_events, read_records
 
 CONFIRM = ".confirm"
 
@@ -20,6 +20,7 @@ class StudyEvidence:
     name: str
     attributes: dict[str, Any]
     records: list[TrialRecord]
+    events: list[StudyEvent]
 
     def count(self, state: str) -> int:
         return sum(record.state == state for record in self.records)
@@ -60,7 +61,12 @@ def read_evidence(storage: RDBStorage, name: str) -> Evidence:
     if not existing & {name, name + CONFIRM}:
         load_study(storage, name)  # raises with the names that exist
     studies = {
-        known: StudyEvidence(known, load_study(storage, known).user_attrs, read_records(storage, known))
+        known: StudyEvidence(
+            name=known,
+            attributes=load_study(storage, known).user_attrs,
+            records=read_records(storage, known),
+            events=read_events(storage, known),
+        )
         for known in (name, name + CONFIRM)
         if known in existing
     }

@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from data.rules import broken_rules, load_yaml
 from model.augment.freq_dropout import FreqDropoutConfig
 from model.augment.identity import IdentityAugmentConfig
 from model.losses.config import BaseLossConfig, HuberLossConfig, MSELossConfig
@@ -55,16 +56,16 @@ class Improvements(BaseModel):
             SpaceError: no YAML, an unknown switch, or a value that breaks a rule.
         """
         try:
-            content = yaml.safe_load(text)
+            content = load_yaml(text)
             section = content.get("improvements", content) if isinstance(content, dict) else content
             return cls.model_validate({} if section is None else section)
-        except yaml.YAMLError as error:
-            raise SpaceError(f"the improvements must be the eight known switches, in YAML: {error}") from error
         except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors())
+            wrong = broken_rules(error, cls, "improvements")
             raise SpaceError(
                 f"the improvements must be the eight known switches ({', '.join(cls.model_fields)}), but {wrong}."
             ) from error
+        except (yaml.YAMLError, ValueError) as error:
+            raise SpaceError(f"the improvements must be the eight known switches, in YAML: {error}") from error
 
     def configure(self, base: TrialConfig) -> TrialConfig:
         """`base` with every switch where it stands here, on or off.

@@ -6,8 +6,8 @@ import re
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
-from storage.errors import StorageError
+from storage.errors import StorageError, StoreAwayError
 from storage.tables import check_version, create_tables, has_tables
 
 BUSY_TIMEOUT_SECONDS = 60
@@ -149,17 +149,33 @@ def persistently(action: Callable[[], Result], passing: tuple[type[Exception], .
     """Runs an action on the store, again with back-off where its error may pass.
 
     Raises:
-        StorageError: it did not.
+        StoreAwayError: it did not.
     """
     for pause in BACK_OFF_SECONDS:
         try:
             return action()
         except passing:
             time.sleep(pause)
-    try:
+    with away_in_words(passing):
         return action()
+
+
+@contextmanager
+def away_in_words(passing: tuple[type[Exception], ...] = PASSING) -> Iterator[None]:
+    """What a database that is away says, in words for the person at the terminal.
+
+    Raises:
+        StoreAwayError: in the place of the driver's error.
+    """
+    try:
+        yield
     except passing as error:
-        raise StorageError(f"the store must take writes, but stayed away: {error}") from error
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        reason = str(getattr(cause, "orig", cause)).strip().partition("\n")[0]
+        raise StoreAwayError(
+            f"the store must take reads and writes, but it does not: {reason}. Look at the room on its disk, or at its "
+            f"server, then give the same command again: it goes on from what was kept."
+        ) from error
 
 
 def _check_sqlite_file(path: Path) -> None:
@@ -175,6 +191,11 @@ def _check_sqlite_file(path: Path) -> None:
             _check_tables(path)
         else:
             tempfile.TemporaryFile(dir=nearest).close()
+    except sqlite3.OperationalError as error:
+        raise StorageError(
+            f"a SQLite store must be readable and writable, but {path} is not: {error}. Look at the room on its disk "
+            f"and at its permissions."
+        ) from error
     except sqlite3.DatabaseError as error:
         raise StorageError(f"a SQLite store must be a database, but {path} is not: {error}") from error
     except OSError as error:

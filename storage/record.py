@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 import pandas as pd
@@ -13,7 +13,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 
 from storage.errors import StorageError
-from storage.tables import epochs
+from storage.tables import epochs, events
 
 COLUMNS = ("number", "state", "value", "reason", "epochs", "arm", "seed", "fold")
 
@@ -60,6 +60,21 @@ def read_records(storage: RDBStorage, study_name: str) -> list[TrialRecord]:
     study = load_study(storage, study_name)
     curves = read_curves(storage.engine, study_name)
     return [_record(trial, curves.get(trial.number, ())) for trial in study.get_trials(deepcopy=False)]
+
+
+class StudyEvent(NamedTuple):
+    """Something that happened to a study or a trial, in the order of the store."""
+
+    number: int | None  # of the trial
+    kind: str  # code: taken_away, unwritten, checkpoint_failed, diverged, ..
+    message: str
+
+
+def read_events(storage: RDBStorage, study_name: str) -> list[StudyEvent]:
+    """All events of a study, oldest first."""
+    wanted = sa.select(events.c.number, events.c.kind, events.c.message).where(events.c.study == study_name)
+    with storage.engine.connect() as connection:
+        return [StudyEvent(*row) for row in connection.execute(wanted.order_by(events.c.id))]
 
 
 def best_complete(records: Sequence[TrialRecord]) -> TrialRecord | None:

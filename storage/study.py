@@ -68,7 +68,7 @@ class StudyStore:
     def give_up_waiting(self, is_stale: Callable[[Mapping[str, Any]], bool]) -> list[int]:
         """Ends, as FAIL, the waiting trials whose attributes say that nobody will go on with them."""
         numbers = []
-        for trial in self._trials(TrialState.WAITING):
+        for trial in self.waiting():
             if is_stale(trial.user_attrs):
                 story = {"reason": "abandoned", "sentence": "another configuration was trained under this name"}
                 self.set_attributes(trial._trial_id, story)
@@ -76,9 +76,13 @@ class StudyStore:
                 numbers.append(trial.number)
         return numbers
 
+    def waiting(self) -> list[FrozenTrial]:
+        """The trials that the next `ask` goes on with, in its order."""
+        return self._trials(TrialState.WAITING)
+
     def ask(self, cell: Mapping[str, Any] | None = None) -> optuna.Trial:
         """The next waiting trial, or a new one; `cell` fixes the parameters of a new one."""
-        if cell is not None and not self._trials(TrialState.WAITING):
+        if cell is not None and not self.waiting():
             persistently(lambda: self.study.enqueue_trial(dict(cell)))
         return persistently(self.study.ask)
 

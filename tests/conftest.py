@@ -11,7 +11,22 @@ from data.prepare import prepare
 from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
 
+RAY_HEAD = "ray_head"
+SHARED = (RAY_HEAD, "trained")  # fixtures that take long to make: one worker has all tests on one of them
 SMALL_MARKET = SyntheticConfig(num_stocks=24, num_days=260, num_sectors=4, seed=3)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers share the suite by files; those on the Ray head come first, because they take longest."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: _group(item) != RAY_HEAD)
+
+
+def _group(item: pytest.Item) -> str:
+    fixtures = getattr(item, "fixturenames", ())
+    return next((name for name in SHARED if name in fixtures), str(item.path))
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors
 import safetensors.torch
@@ -26,6 +28,13 @@ from trial.state import Progress, TrainState
 
 VERSION = "1"
 RNG_CPU, RNG_CUDA = "rng/cpu", "rng/cuda"
+
+
+class Position(NamedTuple):
+    """Where a training stands."""
+
+    epoch: int  # trained whole
+    step: int  # from the beginning
 
 
 class CheckpointError(ValueError):
@@ -84,22 +93,44 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: no such file, or it is truncated or altered.
     """
+    with _opened(path) as (file, header):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    if header.get("digest") != _digest(tensors, header.get("content", "")):
+        raise _damaged(path, "its digest is not that of its content")
+    return tensors, json.loads(header["content"])
+
+
+def read_position(path: Path) -> Position:
+    """Where a checkpoint goes on, from its header alone: whether the rest is whole, only `read_checkpoint` knows.
+
+    Raises:
+        CheckpointError: no such file, or no checkpoint of this version.
+    """
+    with _opened(path) as (_, header):
+        content = json.loads(header.get("content", "null"))
+    if not isinstance(content, dict):
+        raise _damaged(path, "its header has no content")
+    return Position(content["epoch"], content["step"])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, str]]]:
+    """The open file and its header, of this version."""
     if not path.is_file():
         raise CheckpointError(f"a checkpoint must be there to be resumed, but {path} is not.")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            if header.get("version") != VERSION:
+                raise CheckpointError(
+                    f"a checkpoint must be of version {VERSION}, but {path} is of {header.get('version', 'none')}. "
+                    f"Start the training again."
+                )
+            yield file, header
+    except CheckpointError:
+        raise
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise _damaged(path, str(error)) from error
-    if header.get("version") != VERSION:
-        raise CheckpointError(
-            f"a checkpoint must be of version {VERSION}, but {path} is of {header.get('version', 'none')}. Start the "
-            f"training again."
-        )
-    if header.get("digest") != _digest(tensors, header.get("content", "")):
-        raise _damaged(path, "its digest is not that of its content")
-    return tensors, json.loads(header["content"])
 
 
 def _damaged(path: Path, why: str) -> CheckpointError:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.error import TuneError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from storage.errors import StorageError
 from storage.lease import Lease
 from storage.record import read_curves
 from storage.study import StudyStore
@@ -55,19 +57,18 @@ def run_stage(stage: StageRun) -> None:
     Raises:
         StorageError: the store stayed away, or the lease was lost.
     """
-    study, futile = stage.study, 0
+    study, futile, notice = stage.study, 0, FailureNotice(read_settings())
     while study.num_finished < stage.plan.target and stage.stop.reason is None and futile < FUTILE_ROUNDS:
         finished = study.num_finished
-        _run_round(stage)
+        _run_round(stage, notice)
         futile = futile + 1 if study.num_finished == finished else 0
 
 
-def _run_round(stage: StageRun) -> None:
+def _run_round(stage: StageRun, notice: FailureNotice) -> None:
     """One run of Tune, of as many trials as the plan still lacks."""
     study, display = stage.study, stage.display
     flights: dict[str, Flight] = {}
     settings = read_settings()
-    notice = FailureNotice(settings)
     quota = settings.checkpoint_quota_mib * 2**20
     retention = Retention(stage.runs / study.name, settings.keep_checkpoints, quota)
 
@@ -83,9 +84,20 @@ def _run_round(stage: StageRun) -> None:
     scheduler = _scheduler(study, flights, stage.early)
     try:
         _tuner(stage, StudySearcher(stage.plan, flights), scheduler, recorder).fit()
+    except TuneError as error:
+        if (told := _of_the_store(error)) is None:
+            raise
+        raise told from None
     finally:
         recorder.release_all()
         shutil.rmtree(_ray_folder(stage.runs), ignore_errors=True)
+
+
+def _of_the_store(error: BaseException | None) -> StorageError | None:
+    """What the store said in one of our hooks: Tune raises its own error with the hook's as context."""
+    while error is not None and not isinstance(error, StorageError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _scheduler(study: StudyStore, flights: dict[str, Flight], early: Early | None) -> TrialScheduler:

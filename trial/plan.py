@@ -128,7 +128,7 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
         number=trial.number,
         attempt=attempt,
         folder=folder / str(attempt),
-        resume_from=_latest_checkpoint(folder, attempt),
+        resume_from=latest_checkpoint(folder, attempt),
         known_epochs=len(known),
         store=place.store,
         machine=place.machine,
@@ -137,8 +137,8 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
     return Flight(order, trial._trial_id, list(known))
 
 
-def _latest_checkpoint(folder: Path, attempt: int) -> Path | None:
-    """The newest earlier attempt's checkpoint; an attempt that died before its first epoch has none."""
+def latest_checkpoint(folder: Path, attempt: int) -> Path | None:
+    """The newest checkpoint of the attempts before `attempt`; one that died before its first epoch has none."""
     for earlier in range(attempt - 1, -1, -1):
         path = folder / str(earlier) / CHECKPOINT
         if path.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +34,7 @@ class TorchProfile:
     """Records `steps` steps after the warm-up, then writes the trace."""
 
     def __init__(self, folder: Path, steps: int) -> None:
+        os.environ["KINETO_LOG_LEVEL"] = "6"  # read once by the profiler, which talks on standard error otherwise
         folder.mkdir(parents=True, exist_ok=True)
         self._profile = profiler.profile(
             schedule=profiler.schedule(wait=0, warmup=WARM_UP, active=steps, repeat=1),

@@ -41,6 +41,9 @@ class StudyRecorder(Unsaved, Callback):
         if "ended" in result:
             flight.outcome = Outcome(TrialState.PRUNED, **result["ended"])
             return
+        if "unwritten" in result:
+            self._study.note("unwritten", f"attempt {flight.order.attempt}: {result['unwritten']}", flight.order.number)
+            return
         epoch = result["result"]
         recording.record_epoch(self._study, flight, epoch)
         if flight.outcome is None and flight.stopped_by_scheduler:

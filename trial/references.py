@@ -24,7 +24,7 @@ from trial.build import blocks_of
 from trial.console import open_console, refused
 from trial.scorecard import Card, scorecard
 from trial.settings import read_settings
-from trial.single import TrainRequest, prepare_training
+from trial.train_request import TrainRequest, prepare_training
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 

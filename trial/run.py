@@ -13,7 +13,7 @@ from rich.console import Console
 
 from reports.ablation import write_report
 from search_spaces.space import REFERENCE
-from storage.database import open_storage
+from storage.database import away_in_words, open_storage
 from storage.lease import Lease
 from storage.record import TrialRecord
 from storage.study import DEFINITION, StudyStore
@@ -77,6 +77,7 @@ def _in_words(outcome: SweepOutcome) -> str:
     return "; ".join([*counts, best, f"report {outcome.report}"])
 
 
+@away_in_words()
 def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker: type[Any]) -> SweepOutcome:
     """Holds the lease on the study from its opening to the report."""
     storage = open_storage(prepared.request.storage_url)

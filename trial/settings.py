@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from data.rules import meant
 from model.config import CheckpointedSlot
 from search_spaces.errors import SpaceError
 
@@ -88,8 +88,7 @@ def _refuse_unknown() -> None:
     known = [f"ATFT_{name.upper()}" for name in Settings.model_fields]
     for name in sorted(os.environ):
         if name.upper().startswith("ATFT_") and name.upper() not in known:
-            near = get_close_matches(name.upper(), known, n=1, cutoff=0.5)
-            hint = f"; is {near[0]} meant?" if near else f". Known are {', '.join(known)}."
+            hint = meant(name.upper(), known, cutoff=0.5) or f". Known are {', '.join(known)}."
             raise SpaceError(f"{name} is no machine setting{hint}")
 
 

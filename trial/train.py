@@ -16,7 +16,8 @@ from trial.checkpoint import CheckpointError
 from trial.console import open_console, refused
 from trial.logs import logging_to_terminal
 from trial.settings import read_settings
-from trial.single import TrainOutcome, TrainRequest, next_phase, prepare_training, run_training
+from trial.single import TrainOutcome, next_phase, run_training
+from trial.train_request import TrainRequest, prepare_training
 from trial.training_view import print_check, print_outcome
 
 NO_RESULT, INTERRUPTED = 1, 130

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import shlex
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from data.findings import counted
+from data.graph import EDGE_ATTRIBUTES
+from data.loader import epoch_layout
+from data.outline import Outline
 from model.atft import ATFT
 from model.protocols import Sizes
 from search_spaces.config import TrialConfig
 from trial.evaluate import EpochResult
 from trial.phase import spans
+from trial.profiling import TRACE
 from trial.scorecard import Card
 from trial.state import TrainState
+from trial.tracking import EVENT_FILES
 
 if TYPE_CHECKING:
-    from trial.single import PreparedTraining, TrainOutcome
+    from trial.single import TrainOutcome
+    from trial.train_request import PreparedTraining
 
 SHOWN = (
     ("rank_ic", "RankIC"),
@@ -30,16 +38,15 @@ SHOWN = (
     ("sharpe", "Sharpe, net"),
 )
 WIDTH = 9  # of a column: eight fit a terminal of 80
-SIZES = Sizes(
-    features=94, hidden=0, window=0, edge_attributes=4, horizons=0, sectors=12
-)  # for counting without a market
+UNKNOWN_PANEL = Sizes(features=94, hidden=0, window=0, edge_attributes=len(EDGE_ATTRIBUTES), horizons=0, sectors=12)
 
 
 class Watcher:
     """Progress of one training; a bar where the console is a terminal."""
 
-    def __init__(self, console: Console, config: TrialConfig) -> None:
-        self.console, self.config, self._has_heading = console, config, False
+    def __init__(self, console: Console, config: TrialConfig, epochs: int, max_steps: int | None = None) -> None:
+        self.console, self.config, self._has_heading, self._has_begun = console, config, False, False
+        self._epochs, self._max_steps = epochs, max_steps
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -65,13 +72,18 @@ class Watcher:
         """After every step."""
         progress = state.progress
         loss = progress.losses.get("total", 0.0) / max(1, progress.good_steps)
-        self._bar.update(
-            self._task,
-            completed=progress.position,
-            total=progress.num_steps,
-            description=f"epoch {state.epoch + 1} of {self.config.train.epochs}",
-            loss=f"loss {_short(loss)}",
-        )
+        total = self._epochs * progress.num_steps
+        shown: dict[str, Any] = {
+            "completed": state.step,
+            "total": total if self._max_steps is None else min(total, self._max_steps),
+            "description": f"epoch {state.epoch + 1} of {self.config.train.epochs}",
+            "loss": f"loss {_short(loss)}",
+        }
+        if self._has_begun:
+            self._bar.update(self._task, **shown)
+        else:  # steps of an earlier start say nothing about the speed of this one
+            self._has_begun = True
+            self._bar.reset(self._task, **shown)
 
     def epoch(self, result: EpochResult) -> None:
         """After every epoch: one row, under a heading before the first, and a line per event."""
@@ -96,18 +108,17 @@ def _short(loss: float) -> str:
 
 def print_check(prepared: PreparedTraining, console: Console) -> None:
     """What would be trained."""
-    config = prepared.config
+    config, outline = prepared.config, prepared.outline
     console.print(f"configuration {config.hash} is valid")
-    sizes = SIZES._replace(hidden=config.model.hidden, window=config.data.window, horizons=len(config.data.horizons))
-    net = ATFT(config.model, sizes, config.seed)
-    table = Table(box=None)
-    for heading in ("slot", "block", "parameters"):
-        table.add_column(heading, justify="right" if heading == "parameters" else "left")
-    for slot, block in net.named_children():
-        kind = getattr(getattr(config.model, slot, None), "kind", "linear")
-        table.add_row(slot, kind, f"{sum(p.numel() for p in block.parameters()):,}")
-    console.print(table)
-    console.print(f"counted for {SIZES.features} features; fold {config.fold}, seed {config.seed}")
+    sizes = UNKNOWN_PANEL
+    if outline is not None:
+        sizes = sizes._replace(features=outline.num_features, sectors=outline.num_sectors)
+    sizes = sizes._replace(hidden=config.model.hidden, window=config.data.window, horizons=len(config.data.horizons))
+    console.print(_blocks_table(ATFT(config.model, sizes, config.seed), config))
+    if outline is None:
+        console.print(f"counted for {sizes.features} features; fold {config.fold}, seed {config.seed}; no panel named")
+    else:
+        _say_panel(outline, config, console)
     for span in spans(config.train):
         phase = span.config
         console.print(
@@ -116,14 +127,45 @@ def print_check(prepared: PreparedTraining, console: Console) -> None:
         )
 
 
+def _blocks_table(net: ATFT, config: TrialConfig) -> Table:
+    table = Table(box=None)
+    for heading in ("slot", "block", "parameters"):
+        table.add_column(heading, justify="right" if heading == "parameters" else "left")
+    for slot, block in net.named_children():
+        kind = getattr(getattr(config.model, slot, None), "kind", "linear")
+        table.add_row(slot, kind, f"{sum(p.numel() for p in block.parameters()):,}")
+    return table
+
+
+def _say_panel(outline: Outline, config: TrialConfig, console: Console) -> None:
+    """Sizes, folds and steps, as far as dates and columns tell them."""
+    train, dates = config.train, outline.dates
+    fold = outline.splits[config.fold].watching(train.validation_days, config.data.purge)
+    console.print(
+        f"panel {counted(outline.num_stocks, 'stock')}, {counted(outline.num_features, 'feature')}, "
+        f"{counted(len(dates), 'day')} {dates[0]} .. {dates[-1]} before the hold-out"
+    )
+    watched = f"; {len(fold.validation)} days between them are watched" if fold.validation else ""
+    console.print(
+        f"fold {fold.name}, seed {config.seed}: learns {len(fold.train)} days {dates[fold.train[0]]} .. "
+        f"{dates[fold.train[-1]]}, scored on {len(fold.score)} days {dates[fold.score[0]]} .. "
+        f"{dates[fold.score[-1]]}{watched}",
+        soft_wrap=True,
+    )
+    width = min(train.block_days, len(fold.train))
+    steps = epoch_layout(len(fold.train) // width, width, train.days_per_step, train.days_per_epoch).num_steps
+    console.print(
+        f"{counted(train.epochs, 'epoch')} of about {counted(steps, 'step')}, {train.epochs * steps:,} in all"
+    )
+
+
 def print_outcome(outcome: TrainOutcome, console: Console, again: str) -> None:
     """How it ended, what it scored, where everything is, what to do next."""
     if outcome.stopped is not None:
         loss = f"but not all is kept: {outcome.lost}. Make room. To" if outcome.lost else "nothing is lost. To"
         console.print(f"stopped    {outcome.stopped}; {loss} go on:")
         console.print(f"           {again}", soft_wrap=True)
-        console.print(f"store      {outcome.prepared.request.storage_url}", soft_wrap=True)
-        console.print(f"files      {outcome.folder}", soft_wrap=True)
+        _say_places(outcome, console)
         return
     console.print(
         f"ended      trial {outcome.number}: {outcome.ending}" + (f", {outcome.sentence}" if outcome.sentence else "")
@@ -135,8 +177,17 @@ def print_outcome(outcome: TrainOutcome, console: Console, again: str) -> None:
         console.print(_group_table(kind, cards, outcome.prepared.config))
     if outcome.prepared.config.train.phases:
         console.print(_phase_table(outcome.results))
-    console.print(f"store      {outcome.prepared.request.storage_url}")
-    console.print(f"files      {outcome.folder}")
+    _say_places(outcome, console)
+
+
+def _say_places(outcome: TrainOutcome, console: Console) -> None:
+    """Where everything is, and what opens it."""
+    console.print(f"store      {outcome.prepared.request.storage_url}", soft_wrap=True)
+    console.print(f"files      {outcome.folder}", soft_wrap=True)
+    if (outcome.folder / EVENT_FILES).exists():
+        console.print(f"look       tensorboard --logdir {shlex.quote(str(outcome.folder))}", soft_wrap=True)
+    if (outcome.folder / TRACE).exists():
+        console.print(f"profile    {outcome.folder / TRACE}, for chrome://tracing or ui.perfetto.dev", soft_wrap=True)
 
 
 def _say_early(outcome: TrainOutcome, console: Console) -> None:

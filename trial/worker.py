@@ -13,7 +13,7 @@ from ray import tune
 from data.loader import FoldBlocks
 from trial.endings import TrialEnded
 from trial.evaluate import EpochResult
-from trial.interrupt import Farewell, Interrupted, Interruption, deliver_again
+from trial.interrupt import Farewell, Interrupted, Interruption, Unwritten, deliver_again
 from trial.order import TrialOrder
 from trial.session import built, run_attempt
 from trial.settings import Settings
@@ -21,7 +21,7 @@ from trial.state import TrainState
 
 
 class SweepTrial(tune.Trainable):
-    """Each result is an EpochResult, or the word that the trial ended itself.
+    """Each result is an EpochResult, or the word that the trial ended itself or could not write what has to be kept.
 
     On SIGTERM or SIGINT it leaves after the step under way, writes a checkpoint, and then hands the signal to Ray. On
     SIGTERM it also leaves its word in the attempt's folder, because Ray's reaction takes it out of the world.
@@ -54,6 +54,8 @@ class SweepTrial(tune.Trainable):
                 result = next(self._results)
         except TrialEnded as end:
             return {"done": True, "ended": {"reason": end.reason, "sentence": end.sentence}, **self._where()}
+        except Unwritten as unwritten:
+            return {"done": True, "unwritten": str(unwritten), **self._where()}
         except Interrupted as interrupted:
             deliver_again(interrupted.number)
             raise

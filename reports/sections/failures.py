@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from reports.evidence import Evidence, StudyEvidence
 from reports.section import Section, paragraph, table
+from storage.record import StudyEvent
 
 LEAD = (
     "Trials that diverged, crashed or ended themselves, and what the others warned of. Early stopping by ASHA is no "
     "failure and only counted."
 )
 EXPECTED = (None, "complete", "asha")
+INTERRUPTIONS = ("taken_away", "unwritten")  # after which a trial goes on as if nothing had been
 SENTENCE_LENGTH = 300
 
 
@@ -27,6 +29,8 @@ def build(evidence: Evidence) -> Section:
         pieces.append(table(("study", "trials", "warning", "for example"), warnings))
     else:
         pieces.append(paragraph("No trial warned of a dead block, even attention, a shut gate or flat predictions."))
+    if interruptions := [row for study in studies for row in _interruptions(study)]:
+        pieces.append(table(("study", "trials", "interruption", "for example"), interruptions))
     if out_of_memory := sum(r.attributes.get("oom_events", 0) for study in studies for r in study.records):
         pieces.append(paragraph(f"Steps that did not fit in memory and were taken again in pieces: {out_of_memory}."))
     return Section("failures", "Failures and warnings", LEAD, tuple(pieces))
@@ -34,14 +38,26 @@ def build(evidence: Evidence) -> Section:
 
 def _warnings(study: StudyEvidence) -> list[tuple[object, ...]]:
     """One row per kind of warning: how many trials had it, and what the first one said."""
-    told: dict[str, list[tuple[int, str]]] = {}
-    for record in study.records:
-        for warning in record.attributes.get("warnings", []):
-            kind, sentence = str(warning).split(": ", 1)
-            told.setdefault(kind, []).append((record.number, sentence))
+    cases = [
+        StudyEvent(record.number, *str(warning).split(": ", 1))
+        for record in study.records
+        for warning in record.attributes.get("warnings", [])
+    ]
+    return _by_kind(study, cases)
+
+
+def _interruptions(study: StudyEvidence) -> list[tuple[object, ...]]:
+    """One row per kind of interruption, of which the trials' own records say nothing."""
+    return _by_kind(study, [event for event in study.events if event.kind in INTERRUPTIONS])
+
+
+def _by_kind(study: StudyEvidence, cases: list[StudyEvent]) -> list[tuple[object, ...]]:
+    told: dict[str, list[StudyEvent]] = {}
+    for case in cases:
+        told.setdefault(case.kind, []).append(case)
     return [
-        (study.name, len({number for number, _ in cases}), kind, f"trial {cases[0][0]}: {cases[0][1]}")
-        for kind, cases in sorted(told.items())
+        (study.name, len({case.number for case in of}), kind, f"trial {of[0].number}: {of[0].message}")
+        for kind, of in sorted(told.items())
     ]
 
 

@@ -65,6 +65,16 @@ def test_failures_are_told_in_the_stores_words_and_escaped(storage: RDBStorage, 
     assert "Stopped early by ASHA: 1." in body
 
 
+def test_interruptions_are_counted_by_kind_with_an_example(storage: RDBStorage, search: StudyStore) -> None:
+    assert "its worker was told to end" not in whole(storage)
+    for number in (0, 0, 1):
+        search.note("taken_away", "attempt 0: its worker was told to end", number)
+    search.note("oom", "a step was taken again", 1)
+    shown = whole(storage)
+    assert "taken_away" in shown
+    assert "trial 0: attempt 0: its worker was told to end" in shown
+
+
 def test_warnings_are_counted_by_kind_with_an_example(storage: RDBStorage, search: StudyStore) -> None:
     body = whole(storage).split("<main>")[1]
     assert "No trial warned of a dead block" in body

@@ -23,7 +23,7 @@ from storage.database import (
     open_storage,
     persistently,
 )
-from storage.errors import StorageError
+from storage.errors import StorageError, StoreAwayError
 from storage.record import read_records
 from storage.tables import SCHEMA_VERSION, metadata
 from storage.tables import schema as schema_table
@@ -266,7 +266,7 @@ class TestPersistently:
 
     def test_a_lasting_failure_is_said(self, short_pauses: int, error: Exception) -> None:
         write = Write(short_pauses + 1, error)
-        with pytest.raises(StorageError, match="must take writes, but stayed away"):
+        with pytest.raises(StoreAwayError, match=r"take reads and writes, but it does not: (database is lock|away)"):
             persistently(write)
         assert write.num_calls == short_pauses + 1
 

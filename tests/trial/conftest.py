@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import ray
 import torch
+import yaml
 
 from data.config import DataConfig
 from data.loader import FoldBlocks
@@ -15,6 +16,7 @@ from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
 from search_spaces.config import TrialConfig
 from search_spaces.train import TrainConfig
+from tests.trial.training import SMALL, Trained
 from tests.trial.webhook import Server, listening
 from trial.cluster import cluster
 from trial.resources import Resources
@@ -35,6 +37,20 @@ def ray_head() -> Iterator[str]:
 def sweep_panel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """16 stocks x 420 days: long enough for every fold at the default horizons."""
     return synthetic_panel(tmp_path_factory.mktemp("market"), SWEEP_MARKET)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, sweep_panel: Path) -> Trained:
+    """One finished training that tests of several commands look at."""
+    return Trained(tmp_path_factory.mktemp("train"), sweep_panel)
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    """Of the small training."""
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(SMALL))
+    return path
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from data.loader import FoldBlocks
 from trial.average import make_average
 from trial.order import TrialOrder
+from trial.predictions import PREDICTIONS
 from trial.state import TrainState
 from trial.worker import SweepTrial
 
@@ -47,12 +48,17 @@ class FaultyTrial(SweepTrial):
 
 
 class PreemptedTrial(SweepTrial):
-    """Taken away by SIGTERM in the third step of trial 0, at its first attempt; by SIGKILL before trial 1 begins."""
+    """Trial 0 is taken away by SIGTERM in its third step, then cannot write its predictions, then is sound.
+
+    Trial 1 is killed by SIGKILL before it begins.
+    """
 
     def build(self, order: TrialOrder) -> tuple[TrainState, FoldBlocks]:
         state, blocks = super().build(order)
         if order.number == KILLED_TRIAL:
             os.kill(os.getpid(), signal.SIGKILL)
+        if order.number == 0 and order.attempt == 1:
+            (order.folder / PREDICTIONS).mkdir(parents=True)  # no file can be put in its place
         if order.number == 0 and order.attempt == 0:
             step = state.optimizer.step
 

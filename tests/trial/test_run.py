@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
+import storage.database
 from search_spaces import SPACES
 from search_spaces.config import validated
 from storage.database import open_storage
-from storage.errors import StorageError
+from storage.errors import StorageError, StoreAwayError
 from storage.lease import Lease
+from storage.record import read_events
+from storage.study import StudyStore
 from tests.trial.faulty import CRASHING_TRIAL, KILLED_TRIAL, NAN_TRIAL, FaultyTrial, PreemptedTrial, TellingTrial
 from tests.trial.study_checks import check_truth, open_study
 from tests.trial.webhook import Server
@@ -53,7 +57,7 @@ def test_trials_whose_blocks_workers_make_have_the_same_values(
     ]
 
 
-def test_a_terminated_workers_trial_goes_on_in_the_same_run_and_a_killed_ones_fails(
+def test_an_interrupted_trial_goes_on_in_the_same_run_and_a_killed_workers_fails(
     finished: tuple[Path, SweepOutcome], sweep_panel: Path, tmp_path: Path
 ) -> None:
     request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=2)
@@ -61,7 +65,11 @@ def test_a_terminated_workers_trial_goes_on_in_the_same_run_and_a_killed_ones_fa
     assert check_truth(tmp_path, "gat_ablation", finished=2)["FAIL"] == 1
     assert outcome.counts["gat_ablation"]["WAITING"] == 0
     _, records = open_study(tmp_path, "gat_ablation")
-    assert records[0].attributes["attempts"] == 2
+    assert records[0].attributes["attempts"] == 3
+    told = [event for event in read_events(open_storage(outcome.storage_url), "gat_ablation") if event.number == 0]
+    assert [event.kind for event in told] == ["taken_away", "unwritten"]
+    assert "predictions could not be written" in told[1].message
+    assert "taken_away" in outcome.report.read_text()
     log = (tmp_path / "gat_ablation/0/0/log.jsonl").read_text()
     assert "interrupted by SIGTERM: step 2 is in the checkpoint" in log
     assert not (tmp_path / "gat_ablation/0/1/taken-away").exists()
@@ -69,6 +77,20 @@ def test_a_terminated_workers_trial_goes_on_in_the_same_run_and_a_killed_ones_fa
     assert "died" in records[KILLED_TRIAL].attributes["sentence"]
     _, undisturbed = open_study(finished[0], "gat_ablation")
     assert [e["value"] for e in records[0].curve] == [e["value"] for e in undisturbed[0].curve][: len(records[0].curve)]
+
+
+def test_a_store_that_stays_away_ends_the_sweep_in_words_and_the_trial_waits(
+    ray_head: str, sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> bool:
+        raise sa.exc.OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr(storage.database, "BACK_OFF_SECONDS", ())
+    monkeypatch.setattr(StudyStore, "_insert_epoch", full)
+    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=1, epochs=1)
+    with pytest.raises(StoreAwayError, match="but it does not: database or disk is full"):
+        run_sweep(request)
+    assert check_truth(tmp_path, "gat_ablation", finished=0)["WAITING"] == 1
 
 
 def test_days_appended_behind_a_pinned_hold_out_go_on_with_the_study(sweep_panel: Path, tmp_path: Path) -> None:

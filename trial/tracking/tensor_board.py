@@ -15,9 +15,7 @@ from model.losses.config import Loss
 from trial.evaluate import EpochResult
 from trial.order import TrialOrder
 from trial.state import TrainState
-from trial.tracking import Tracker, TrackerError
-
-FOLDER = "tensorboard"
+from trial.tracking import EVENT_FILES, Tracker, TrackerError
 
 
 class TensorBoardTracker:
@@ -27,7 +25,7 @@ class TensorBoardTracker:
         from torch.utils.tensorboard import SummaryWriter  # optional: only where the machine's settings ask for it
 
         try:
-            self._writer: Any = SummaryWriter(order.folder / FOLDER)
+            self._writer: Any = SummaryWriter(order.folder / EVENT_FILES)
         except OSError as error:
             raise TrackerError(str(error)) from error
         self._loss = order.config.build_loss()
