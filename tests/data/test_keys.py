@@ -38,7 +38,7 @@ CHANGING: dict[str, dict[str, Any]] = {
     "columns.groups": {"columns": {"groups": {"late": {"columns": ("late_*",), "publication_lag": 3}}}},
 } | {
     f"columns.{role}": {"columns": {role: "x"}}
-    for role in ColumnsConfig.model_fields.keys() - {"features", "exclude", "targets", "groups"}
+    for role in sorted(ColumnsConfig.model_fields.keys() - {"features", "exclude", "targets", "groups"})
 }
 
 ENDING: dict[str, dict[str, Any]] = {  # where a store ends: not what stands in a cell that it has
