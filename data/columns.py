@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from data.config import DataConfig
 from data.errors import DataError
+from data.features import FEATURES
 from data.source import FILE_NAME, Source, is_text
 
 PRICES = ("open", "high", "low", "close")
@@ -56,7 +57,7 @@ class Columns:
 
     roles: dict[str, str]  # role -> column
     targets: dict[int, str]  # horizon -> column; empty where labels come from prices
-    built_in: bool  # features are computed from OHLCV
+    built_in: tuple[str, ...]  # features that are computed from OHLCV; empty where none are
     groups: tuple[Group, ...]  # the panel's own features, in the store's order
     unused: dict[str, str]  # column -> why it is no feature
     unlagged: tuple[str, ...]  # features whose names speak of periodic publication, without a lag
@@ -102,10 +103,14 @@ def settle_columns(source: Source, config: DataConfig) -> Columns:
     targets, spare = _targets(names, roles, config)
     taken = {*roles.values(), *targets.values()} - {roles.get("returns", "")}
     own, unused = _own_features(source, config, taken)
-    built_in = _is_built_in(roles, own, config)
-    if config.columns.features == "built_in" or (config.columns.features == "auto" and built_in):
+    is_built_in = _is_built_in(roles, own, config)
+    _refuse_idle_exclusions(names, is_built_in, config)
+    built_in = tuple(n for n in FEATURES if not _matches(n, config.columns.exclude)) if is_built_in else ()
+    if config.columns.features == "built_in" or (config.columns.features == "auto" and is_built_in):
         unused |= dict.fromkeys(own, "columns.features own or both would take it")
         own = []
+    if is_built_in and not built_in and not own:
+        raise DataError("columns.exclude must leave features to learn from, but it leaves out every one.")
     if not built_in and not own:
         raise DataError(
             f"a panel must bring open, high, low, close and volume, or features of its own, but {source.path} has "
@@ -233,10 +238,14 @@ def _own_features(source: Source, config: DataConfig, taken: set[str]) -> tuple[
             unused[name] = "a level of price or volume is no feature"
         else:
             own.append(name)
-    idle = [p for p in config.columns.exclude if not any(fnmatchcase(name, p) for name in source.schema)]
-    if idle:
-        raise DataError(f"columns.exclude must name columns of the panel, but {_list(idle)} matches none.")
     return own, unused
+
+
+def _refuse_idle_exclusions(names: list[str], is_built_in: bool, config: DataConfig) -> None:
+    known = [*names, *(FEATURES if is_built_in else ())]
+    if idle := [p for p in config.columns.exclude if not any(fnmatchcase(name, p) for name in known)]:
+        computed = ", or features that are computed from OHLCV" if is_built_in else ""
+        raise DataError(f"columns.exclude must name columns of the panel{computed}, but {_list(idle)} matches none.")
 
 
 def _numbers_as_text(source: Source, names: list[str]) -> tuple[str, ...]:

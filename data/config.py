@@ -48,7 +48,9 @@ class ColumnsConfig(Frozen):
     features: Literal["auto", "built_in", "own", "both"] = Field(
         "auto", description="features from OHLCV, the panel's own columns, or both; auto takes own where 10 are there"
     )
-    exclude: tuple[Name, ...] = Field((), description="columns, or patterns, that are no features")
+    exclude: tuple[Name, ...] = Field(
+        (), description="columns, or patterns, that are no features; also of those that are computed from OHLCV"
+    )
     groups: dict[str, ColumnGroup] = Field({}, description="columns that are published later than their date")
 
 

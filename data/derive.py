@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,7 +91,13 @@ class Derived(NamedTuple):
 
 
 def derive(
-    folder: Path, columns: Columns, axes: Axes, config: DataConfig, num_built_in: int, first_day: int, budget: int
+    folder: Path,
+    columns: Columns,
+    axes: Axes,
+    config: DataConfig,
+    built_in: Sequence[str],
+    first_day: int,
+    budget: int,
 ) -> Derived:
     """Writes eligible, returns, volatility, sector, industry, built-in features from `first_day` on, and labels."""
     raw = Columnar(folder, columns, axes)
@@ -110,11 +117,11 @@ def derive(
         now = slice(start, min(start + width, days))
         cells = merge(cells, _derive_stretch(raw, files, now, config))
         raw.release()
-    if num_built_in:
-        total = (days, stocks, num_built_in + len(columns.own))
+    if built_in:
+        total = (days, stocks, len(built_in) + len(columns.own))
         features = DenseFile(folder / "features.npy", total, np.float32, share)
         for start in range(first_day, days, width):
-            _write_features(raw, features, files["eligible"], slice(start, min(start + width, days)), num_built_in)
+            _write_features(raw, features, files["eligible"], slice(start, min(start + width, days)), built_in)
             raw.release()
     return Derived(cells, _write_labels(raw, folder, config, width, share))
 
@@ -134,7 +141,7 @@ def _derive_stretch(raw: Columnar, files: dict[str, DenseFile], now: slice, conf
     return sketch(raw.axes.dates[now], raw.axes.codes, raw.marks(now, returns[new], config.reach))
 
 
-def _write_features(raw: Columnar, features: DenseFile, admitted: DenseFile, now: slice, num_built_in: int) -> None:
+def _write_features(raw: Columnar, features: DenseFile, admitted: DenseFile, now: slice, names: Sequence[str]) -> None:
     rows = slice(max(0, now.start - REACH), now.stop)
     prices = {role: raw.bar(role, rows) for role in ("open", "high", "low", "close", "volume")}
     bars = Bars(
@@ -144,7 +151,7 @@ def _write_features(raw: Columnar, features: DenseFile, admitted: DenseFile, now
         eligible=np.array(admitted.days(rows.start, rows.stop, "r")),
         dates=raw.axes.dates[rows],
     )
-    compute_features(bars, features.days(now.start, now.stop)[..., :num_built_in])
+    compute_features(bars, features.days(now.start, now.stop)[..., : len(names)], names)
 
 
 def _write_labels(raw: Columnar, folder: Path, config: DataConfig, width: int, share: int) -> int:

@@ -27,7 +27,7 @@ def describe(store: MarketStore, config: DataConfig) -> dict[str, str]:
 
 def _features(store: MarketStore) -> str:
     meta = store.meta
-    num_built_in = len(FEATURES) if meta.built_in else 0
+    num_built_in = sum(name in FEATURES for name in meta.features) if meta.built_in else 0
     own = len(meta.features) - num_built_in
     parts = [f"{num_built_in} computed from open, high, low, close, volume"] if num_built_in else []
     if own:

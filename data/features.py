@@ -5,6 +5,8 @@ Every function reads [T, N] bars and no row after its own, nor more than `REACH`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from data.bars import Bars, Feature, day_rank, less_day_mean, less_group_mean, log, ratio
@@ -368,12 +370,12 @@ FEATURES: dict[str, Feature] = {
 }
 
 
-def compute_features(bars: Bars, out: np.ndarray) -> None:
-    """Fills out[C, N, len(FEATURES)] (float32) for the last C days of `bars`; NaN where history or day is missing."""
+def compute_features(bars: Bars, out: np.ndarray, names: Sequence[str] = tuple(FEATURES)) -> None:
+    """Fills out[C, N, len(names)] (float32) for the last C days of `bars`; NaN where history or day is missing."""
     rows = slice(len(bars.close) - len(out), None)
     unobserved = ~np.isfinite(bars.close[rows])
-    for index, feature in enumerate(FEATURES.values()):
-        values = feature(bars)[rows]
+    for index, name in enumerate(names):
+        values = FEATURES[name](bars)[rows]
         out[:, :, index] = np.where(unobserved | ~np.isfinite(values), np.nan, values)
 
 

@@ -45,7 +45,7 @@ def inspect(
         refuse_full_disk(num_bytes(plan, axes), folder)
         faults = fill(plan, axes, None, folder, progress, memory_mib << 20, num_built_in=0)
         with progress.stage("inspecting"):
-            derive(folder, plan.columns, axes, whole, 0, 0, memory_mib << 20)
+            derive(folder, plan.columns, axes, whole, (), 0, memory_mib << 20)
             findings = inspect_panel(view(plan, axes, faults, folder, num_built_in=0))
     summary = (
         f"{counted(plan.source.num_rows, 'row')} in {counted(len(plan.source.files), 'file')}: "
@@ -76,7 +76,7 @@ def _notes(columns: Columns) -> list[str]:
         lags = "".join(f", {group.name} lag {group.lag}" for group in columns.groups if group.name)
         notes.append(f"features: {len(columns.own)} of the panel's own columns{lags}")
     if columns.built_in:
-        notes.append("features: computed from open, high, low, close, volume")
+        notes.append(f"features: {len(columns.built_in)} computed from open, high, low, close, volume")
     notes += [f"{name} is no feature: {why}" for name, why in list(columns.unused.items())[:20]]
     return notes
 

@@ -10,7 +10,6 @@ import numpy as np
 from data.axes import read_axes
 from data.columns import settle_columns
 from data.config import DataConfig
-from data.features import FEATURES
 from data.settings import suited_to
 from data.source import Source
 from data.splits import Splits, make_splits
@@ -44,7 +43,7 @@ def outline(panel: Path, config: DataConfig) -> Outline:
         config=whole,
         dates=axes.dates,
         num_stocks=len(axes.codes),
-        num_features=(len(FEATURES) if columns.built_in else 0) + len(columns.own),
+        num_features=len(columns.built_in) + len(columns.own),
         num_sectors=1 + len(axes.labels.get("sector", ())),
         splits=make_splits(len(axes.dates), whole.warm_up, whole),
     )

@@ -14,7 +14,6 @@ from data.columns import Columns, settle_columns
 from data.config import DataConfig, NoGraphConfig, SectorGraphConfig
 from data.derive import Derived, derive, first_known_day
 from data.errors import DataError
-from data.features import FEATURES
 from data.findings import Finding, counted, refuse_errors
 from data.graph import carry_graphs
 from data.ingest import Files, Ingest, Pass, RowFaults
@@ -47,11 +46,11 @@ class Plan:
 
     @property
     def num_built_in(self) -> int:
-        return len(FEATURES) if self.columns.built_in else 0
+        return len(self.columns.built_in)
 
     @property
     def features(self) -> list[str]:
-        return [*(FEATURES if self.columns.built_in else ()), *self.columns.own]
+        return [*self.columns.built_in, *self.columns.own]
 
     @property
     def store_key(self) -> str:
@@ -111,7 +110,7 @@ def _build(plan: Plan, folder: Path, progress: Progress, budget: int) -> None:
         faults = fill(plan, axes, reuse, scratch, progress, budget, plan.num_built_in)
         with progress.stage("computing features and labels"):
             first = reuse.base if reuse else 0
-            derived = derive(scratch, plan.columns, axes, plan.config, plan.num_built_in, first, budget)
+            derived = derive(scratch, plan.columns, axes, plan.config, plan.columns.built_in, first, budget)
         with progress.stage("inspecting"):
             findings = inspect_panel(view(plan, axes, faults, scratch, plan.num_built_in))
         refuse_errors(findings, plan.source.path)
@@ -241,7 +240,7 @@ def _write_meta(plan: Plan, axes: Axes, derived: Derived, findings: list[Finding
         dates=dates,
         codes=codes,
         features=plan.features,
-        built_in=plan.columns.built_in,
+        built_in=bool(plan.columns.built_in),
         bars=plan.columns.bars,
         vocabularies={role: list(values) for role, values in axes.labels.items()},
         roles=plan.columns.roles,

@@ -144,7 +144,7 @@ def _saved(reuse: Reuse) -> int:
 
 def _compare(folder: Path, settings: str, manifest: Manifest, columns: Columns, axes: Axes) -> Reuse | None:
     meta = read_meta(folder)
-    if meta.settings_key != settings or meta.roles != columns.roles or meta.built_in != columns.built_in:
+    if meta.settings_key != settings or meta.roles != columns.roles or meta.built_in != bool(columns.built_in):
         return None
     if {str(h): name for h, name in columns.targets.items()} != meta.targets:
         return None

@@ -12,6 +12,7 @@ import pytest
 from data.columns import Columns, Group, settle_columns
 from data.config import DataConfig
 from data.errors import DataError
+from data.features import FEATURES
 from data.source import FILE_NAME, Source
 
 OHLCV = ["open", "high", "low", "close", "volume"]
@@ -60,7 +61,7 @@ def refusal(folder: Path, names: list[str], **config: Any) -> str:
 def test_a_raw_panel_gets_the_built_in_features_and_labels_from_prices(tmp_path: Path) -> None:
     columns = settled(tmp_path, RAW)
     assert columns.roles == {name: name for name in RAW}
-    assert (columns.built_in, columns.own, columns.targets, columns.unused) == (True, [], {}, {})
+    assert (columns.built_in, columns.own, columns.targets, columns.unused) == (tuple(FEATURES), [], {}, {})
     assert columns.bars == OHLCV
     assert columns.labels == ["sector"]
 
@@ -292,7 +293,7 @@ def test_a_column_that_is_empty_in_the_first_file_has_the_type_of_the_others(tmp
 @pytest.mark.parametrize(("count", "built_in"), [(9, True), (10, False)])
 def test_enough_own_columns_take_the_built_in_features_place(tmp_path: Path, count: int, built_in: bool) -> None:
     columns = settled(tmp_path, [*RAW, *OWN[:count]])
-    assert columns.built_in == built_in
+    assert bool(columns.built_in) == built_in
     assert columns.own == ([] if built_in else OWN[:count])
     assert len(columns.unused) == (count if built_in else 0)
 
@@ -304,7 +305,7 @@ def test_the_config_decides_where_features_come_from(
     tmp_path: Path, features: str, built_in: bool, own: list[str]
 ) -> None:
     columns = settled(tmp_path, [*RAW, *OWN[:3]], columns={"features": features})
-    assert (columns.built_in, columns.own) == (built_in, own)
+    assert (bool(columns.built_in), columns.own) == (built_in, own)
 
 
 @pytest.mark.parametrize("features", ["built_in", "both"])
@@ -322,6 +323,21 @@ def test_excluded_columns_are_no_features(tmp_path: Path) -> None:
     columns = settled(tmp_path, USERS, columns={"exclude": ["f1", "returns*"]})
     assert columns.own == ["f0", *OWN[2:]]
     assert columns.unused == {"returns_1d": "excluded", "f1": "excluded"}
+
+
+def test_excluded_features_are_not_computed(tmp_path: Path) -> None:
+    columns = settled(tmp_path, RAW, columns={"exclude": ["volatility_*", "beta_60"]})
+    left_out = set(FEATURES) - set(columns.built_in)
+    assert left_out == {"beta_60", *(name for name in FEATURES if name.startswith("volatility_"))}
+    assert list(columns.built_in) == [name for name in FEATURES if name not in left_out]
+
+
+def test_a_computed_feature_is_no_column_where_none_is_computed(tmp_path: Path) -> None:
+    assert "but volatility_* matches none" in refusal(tmp_path, USERS, columns={"exclude": ["volatility_*"]})
+
+
+def test_something_must_be_left_to_learn_from(tmp_path: Path) -> None:
+    assert "must leave features to learn from" in refusal(tmp_path, RAW, columns={"exclude": ["*"]})
 
 
 @pytest.mark.parametrize("section", [{"exclude": ["g*"]}, {"groups": {"x": {"columns": ["g*"], "publication_lag": 1}}}])

@@ -63,6 +63,17 @@ def test_built_in_features_are_those_of_the_whole_panel_at_once(store: MarketSto
     np.testing.assert_allclose(store.features[..., : len(FEATURES)], features, rtol=1e-4, atol=1e-5)
 
 
+def test_features_that_are_left_out_change_no_other(store: MarketStore, frame: pd.DataFrame, tmp_path: Path) -> None:
+    left_out = ("momentum_*", "return_1")
+    settings = changed(BOTH, columns={"features": "both", "exclude": left_out})
+    less = prepare(save(frame, tmp_path / "p.parquet"), tmp_path / "s", settings)
+    kept = [name for name in store.meta.features if name != "return_1" and not name.startswith("momentum_")]
+    assert less.meta.features == kept
+    assert len(kept) < len(store.meta.features)
+    places = [store.meta.features.index(name) for name in kept]
+    np.testing.assert_array_equal(less.features, np.asarray(store.features)[..., places])
+
+
 def test_labels_are_forward_returns_of_the_cut_panel(store: MarketStore, frame: pd.DataFrame) -> None:
     bars = {role: pivot(frame, store, role) for role in ("close", "volume", "high", "low")}
     close, tradable = bars["close"], tradable_entries(bars)

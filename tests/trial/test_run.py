@@ -24,6 +24,7 @@ from trial.export import read_config
 from trial.request import SweepRequest
 from trial.run import SweepOutcome, run_sweep
 
+pytestmark = pytest.mark.usefixtures("ray_head")
 REQUEST = SweepRequest(space="gat_ablation", trials=5, epochs=2, seeds=1)
 
 
