@@ -22,7 +22,7 @@ sweep: $(STAMP)  ## The main job: search and confirm gat_ablation on the synthet
 	$(BIN)/python -m trial.sweep gat_ablation $(ARGS)
 
 test: $(STAMP)  ## All tests but the long ones, by two workers (WORKERS=n)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-long: $(STAMP)  ## The tests that take minutes: chaos, full sweeps
 	$(BIN)/python -m pytest -m long --timeout 3600

@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from data.config import CorrelationGraphConfig, DataConfig, SplitConfig
 from data.prepare import prepare
 from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
 
-RAY_HEAD = "ray_head"
-SHARED = (RAY_HEAD, "trained")  # fixtures that take long to make: one worker has all tests on one of them
+RAY_HEAD, TRAINED = "the Ray head", "a finished training"
+SHARING = {  # files of tests that share what takes long to make: one worker has them all
+    "test_run.py": RAY_HEAD,
+    "test_interrupt.py": RAY_HEAD,
+    "test_cluster.py": RAY_HEAD,
+    "test_train.py": TRAINED,
+    "test_train_request.py": TRAINED,
+    "test_single.py": TRAINED,
+    "test_reproduce.py": TRAINED,
+    "test_references.py": TRAINED,
+}
 SMALL_MARKET = SyntheticConfig(num_stocks=24, num_days=260, num_sectors=4, seed=3)
 
 
-@pytest.hookimpl(tryfirst=True)
+class SharingByFile(LoadFileScheduling):
+    """Hands whole files to workers, and files that share something expensive together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return SHARING.get(Path(file).name, file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharingByFile:
+    """Of `--numprocesses`."""
+    return SharingByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Workers share the suite by files; those on the Ray head come first, because they take longest."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: _group(item) != RAY_HEAD)
-
-
-def _group(item: pytest.Item) -> str:
-    fixtures = getattr(item, "fixturenames", ())
-    return next((name for name in SHARED if name in fixtures), str(item.path))
+    """Those on the Ray head come first, because they take longest."""
+    items.sort(key=lambda item: SHARING.get(item.path.name) != RAY_HEAD)
 
 
 @pytest.fixture(scope="session")

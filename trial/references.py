@@ -65,7 +65,8 @@ def _rows(request: TrainRequest, names: list[str], beside: str | None, console: 
     blocks = blocks_of(config, market)
     trained = _trained(request, beside, config) if beside else []
     first, last = (market.dates[blocks.fold.score[place]] for place in (0, -1))
-    table = _table(f"RankIC on {first} .. {last} ({len(blocks.fold.score)} days, fold {blocks.fold.name})", config)
+    title = f"RankIC on {first} .. {last} ({len(blocks.fold.score)} days, fold {blocks.fold.name})"
+    table = _table(f"{title}, {beside} by seed" if trained else title, config)
     dates = [str(market.dates[day]) for day in blocks.fold.score]
     daily_by_name: dict[str, pd.DataFrame] = {}
     for name in names:
@@ -75,21 +76,21 @@ def _rows(request: TrainRequest, names: list[str], beside: str | None, console: 
         values = rank_ic(scores.score, scores.label, scores.mask, config.data.min_stocks)
         daily_by_name[name] = pd.DataFrame(values, index=dates)
     if trained:
-        _add_trained(table, str(beside), trained, config)
+        _add_trained(table, trained, config)
         mean = sum(_daily(record) for record in trained) / len(trained)
         for name, daily in daily_by_name.items():
             _add_difference(table, f"less {name}", mean - daily, config)
     return table
 
 
-def _add_trained(table: Table, study: str, trained: list[TrialRecord], config: TrialConfig) -> None:
+def _add_trained(table: Table, trained: list[TrialRecord], config: TrialConfig) -> None:
     """Each training, and the mean of several."""
     cards = [record.curve[-1]["scorecard"] for record in trained]
     for record, card in zip(trained, cards, strict=True):
-        _add(table, f"{study} trial {record.number}, seed {record.seed}", card, config)
+        _add(table, f"seed {record.seed}, trial {record.number}", card, config)
     if len(cards) > 1:
         mean = {key: sum(card[key] for card in cards) / len(cards) for key in cards[0] if all(key in c for c in cards)}
-        _add(table, f"{study}, mean of {len(cards)}", mean, config)
+        _add(table, f"mean of {len(cards)}", mean, config)
 
 
 def _daily(record: TrialRecord) -> pd.DataFrame:
@@ -104,7 +105,7 @@ def _add_difference(table: Table, name: str, daily: pd.DataFrame, config: TrialC
     """
     pairs = [_mean_and_error(daily[k], horizon - 1) for k, horizon in enumerate(config.data.horizons)]
     table.add_row(name, *(pair[0] for pair in pairs), style="dim")
-    table.add_row("  its standard error", *(pair[1] for pair in pairs), style="dim")
+    table.add_row("  std. error", *(pair[1] for pair in pairs), style="dim")
 
 
 def _mean_and_error(daily: pd.Series, lags: int) -> tuple[str, str]:
@@ -127,10 +128,10 @@ def _trained(request: TrainRequest, study: str, config: TrialConfig) -> list[Tri
 
 def _table(title: str, config: TrialConfig) -> Table:
     table = Table(box=None, title=title, title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for horizon in config.data.horizons:
         table.add_column(f"{horizon}d", justify="right")
-    for heading in ("weighted", "neutral", "Sharpe, net"):
+    for heading in ("overall", "neutral", "Sharpe"):
         table.add_column(heading, justify="right")
     return table
 

@@ -18,6 +18,7 @@ import pytest
 from data import inspection as checks
 from data.config import DataConfig, NoGraphConfig, SplitConfig
 from data.errors import DataError
+from data.features import FEATURES
 from data.findings import Finding, counted
 from data.inspect import Inspection, inspect
 from data.inspection import CHECKS, Check
@@ -765,7 +766,7 @@ def test_the_notes_say_how_the_columns_were_understood(tmp_path: Path) -> None:
 def test_the_notes_of_a_raw_panel_say_what_is_computed(tmp_path: Path) -> None:
     assert inspected(raw(), tmp_path).notes == [
         "targets: forward returns from the prices",
-        "features: computed from open, high, low, close, volume",
+        f"features: {len(FEATURES)} computed from open, high, low, close, volume",
     ]
 
 
