@@ -11,7 +11,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from storage.errors import StorageError
+from storage.database import persistently
+from storage.errors import LeaseLostError, StorageError
 from storage.tables import leases
 
 LIFETIME_SECONDS = 90.0
@@ -70,17 +71,20 @@ class Lease:
         """Prolongs the lease, at most every `RENEW_SECONDS`.
 
         Raises:
-            StorageError: it was lost to another driver, which took us for dead.
+            LeaseLostError: another driver, which took us for dead, has it.
+            StoreAwayError: the store takes no write.
         """
         now = time.time()
         if now - self._renewed < RENEW_SECONDS:
             return
+        if not persistently(lambda: self._prolong(now + LIFETIME_SECONDS)):
+            raise LeaseLostError(f"the lease on study {self.study!r} was taken over by another driver; this one stops.")
+        self._renewed = now
+
+    def _prolong(self, expires: float) -> bool:
         mine = (leases.c.study == self.study) & (leases.c.owner == self.owner)
         with self.engine.begin() as connection:
-            done = connection.execute(leases.update().where(mine).values(expires=now + LIFETIME_SECONDS))
-        if done.rowcount == 0:
-            raise StorageError(f"the lease on study {self.study!r} was taken over by another driver; this one stops.")
-        self._renewed = now
+            return connection.execute(leases.update().where(mine).values(expires=expires)).rowcount == 1
 
     def release(self) -> None:
         """Gives the lease back; harmless when it is not ours any more."""

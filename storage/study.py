@@ -24,10 +24,19 @@ UNFINISHED = (TrialState.RUNNING, TrialState.WAITING)
 
 
 class StudyStore:
-    """One study of one store, as its driver writes it."""
+    """One study of one store, as its driver writes it.
 
-    def __init__(self, storage: RDBStorage, name: str, sampler: optuna.samplers.BaseSampler | None = None) -> None:
-        self.storage, self.name = storage, name
+    Every write of a trial asks `guard` first, which raises where the right to write is lost (`Lease.renew`).
+    """
+
+    def __init__(
+        self,
+        storage: RDBStorage,
+        name: str,
+        sampler: optuna.samplers.BaseSampler | None = None,
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.storage, self.name, self._guard = storage, name, guard
         self.study = optuna.create_study(
             storage=storage, study_name=name, direction="maximize", load_if_exists=True, sampler=sampler
         )
@@ -55,18 +64,20 @@ class StudyStore:
 
         To be called by the lease holder alone. Curves that our table knows are copied to Optuna's where missing.
         """
+        self._guard()
         curves = read_curves(self.storage.engine, self.name)
         numbers = []
         for trial in self._trials(TrialState.RUNNING):
             for result in curves.get(trial.number, ()):
                 if result["epoch"] not in trial.intermediate_values:
                     self._copy_step(trial._trial_id, result["epoch"], result["value"])
-            self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+            self.put_back(trial._trial_id)
             numbers.append(trial.number)
         return numbers
 
     def give_up_waiting(self, is_stale: Callable[[Mapping[str, Any]], bool]) -> list[int]:
         """Ends, as FAIL, the waiting trials whose attributes say that nobody will go on with them."""
+        self._guard()
         numbers = []
         for trial in self.waiting():
             if is_stale(trial.user_attrs):
@@ -82,6 +93,7 @@ class StudyStore:
 
     def ask(self, cell: Mapping[str, Any] | None = None) -> optuna.Trial:
         """The next waiting trial, or a new one; `cell` fixes the parameters of a new one."""
+        self._guard()
         if cell is not None and not self.waiting():
             persistently(lambda: self.study.enqueue_trial(dict(cell)))
         return persistently(self.study.ask)
@@ -91,6 +103,7 @@ class StudyStore:
         return read_curves(self.storage.engine, self.name).get(number, ())
 
     def set_attributes(self, trial_id: int, attributes: Mapping[str, Any]) -> None:
+        self._guard()
         for key, value in attributes.items():
             persistently(partial(self.storage.set_trial_user_attr, trial_id, key, value))
 
@@ -100,6 +113,7 @@ class StudyStore:
         Raises:
             StorageError: a number of it is not finite: a failure is never stored as a result.
         """
+        self._guard()
         for key in ("value", "best_so_far", "seconds"):
             if not math.isfinite(result[key]):
                 raise StorageError(f"an epoch's {key} must be finite, got {result[key]} in trial {number}.")
@@ -117,8 +131,14 @@ class StudyStore:
             persistently(lambda: self._copy_step(trial_id, result["epoch"], result["value"]))
         return is_new
 
+    def put_back(self, trial_id: int) -> None:
+        """A running trial waits again, for the next `ask`."""
+        self._guard()
+        self.storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
     def tell(self, number: int, state: TrialState, value: float | None = None) -> None:
         """Ends a trial: the last write. One that is ended already stays as it is."""
+        self._guard()
         try:
             persistently(lambda: self.study.tell(number, values=value, state=state, skip_if_finished=True))
         except UpdateFinishedTrialError:

@@ -8,17 +8,17 @@ import sys
 import typer
 from rich.console import Console
 
-from storage.errors import StoreAwayError
+from storage.errors import LostError
 
 WIDTH_OF_A_PIPE = 140
 NO_RESULT, BAD_INPUT = 1, 2
 
 
 def refused(error: Exception) -> typer.Exit:
-    """Says on standard error why it does not go on; to be raised: exit status 2, or 1 where the store went away."""
+    """Says on standard error why it does not go on; to be raised: exit status 2, or 1 where the store was lost."""
     for line in str(error).splitlines():
         print(f"error: {line}", file=sys.stderr)
-    return typer.Exit(NO_RESULT if isinstance(error, StoreAwayError) else BAD_INPUT)
+    return typer.Exit(NO_RESULT if isinstance(error, LostError) else BAD_INPUT)
 
 
 def open_console() -> Console:

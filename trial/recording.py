@@ -30,7 +30,7 @@ def record_epoch(study: StudyStore, flight: Flight, epoch: dict[str, Any]) -> No
 def finish(study: StudyStore, flight: Flight) -> None:
     """Final attributes, then the tell. One without an outcome was interrupted and waits for the next start."""
     if flight.outcome is None:
-        study.storage.set_trial_state_values(flight.trial_id, TrialState.WAITING)
+        study.put_back(flight.trial_id)
         return
     outcome = flight.outcome
     study.set_attributes(flight.trial_id, flight.attributes | _summary(flight) | _story(outcome))

@@ -84,7 +84,7 @@ def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker:
     name = _study_name(storage, prepared, console)
     lease = Lease(storage.engine, name)
     try:
-        for stage in _open_stages(storage, name, prepared):
+        for stage in _open_stages(storage, name, prepared, lease):
             if stop.reason is None:
                 _run(stage, prepared, lease, stop, console, worker)
         return _finish(storage, name, prepared, stop, console)
@@ -127,7 +127,7 @@ def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> st
     return name
 
 
-def _open_stages(storage: RDBStorage, name: str, prepared: Prepared) -> list[Stage]:
+def _open_stages(storage: RDBStorage, name: str, prepared: Prepared, lease: Lease) -> list[Stage]:
     request, settings = prepared.request, read_settings()
     place = Place(
         runs=request.runs.resolve(),
@@ -138,22 +138,22 @@ def _open_stages(storage: RDBStorage, name: str, prepared: Prepared) -> list[Sta
     )
     stages = []
     if "search" in request.stages:
-        study = _open(storage, name, prepared, {"stage": "search", "seed": request.seed})
+        study = _open(storage, name, prepared, lease, {"stage": "search", "seed": request.seed})
         plan = SearchPlan(study, prepared.space, prepared.base, place, prepared.num_trials)
         stages.append(Stage("search", study, plan, prepared.early))
     if "confirm" in request.stages:
         folds = [fold.name for fold in prepared.splits.confirm]
         arms = {arm: config.hash for arm, config in prepared.arms.items()}
-        study = _open(storage, f"{name}.confirm", prepared, {"stage": "confirm", "arms": arms, "folds": folds})
+        study = _open(storage, f"{name}.confirm", prepared, lease, {"stage": "confirm", "arms": arms, "folds": folds})
         stages.append(
             Stage("confirm", study, ConfirmPlan(study, prepared.arms, prepared.num_seeds, folds, place), None)
         )
     return stages
 
 
-def _open(storage: RDBStorage, name: str, prepared: Prepared, more: dict[str, Any]) -> StudyStore:
+def _open(storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, more: dict[str, Any]) -> StudyStore:
     """Opens a study with a sampler that never repeats the draws of an earlier start, and checks its definition."""
-    study = StudyStore(storage, name)
+    study = StudyStore(storage, name, guard=lease.renew)
     seed = prepared.request.seed * 1_000_003 + len(study.study.get_trials(deepcopy=False))
     study.study.sampler = optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=8, constant_liar=True)
     meta, train = prepared.market.meta, prepared.base.train

@@ -13,7 +13,7 @@ from rich.console import Console
 from data.store import MarketStore
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_storage
-from storage.errors import StoreAwayError
+from storage.errors import LostError
 from storage.lease import Lease
 from storage.study import StudyStore
 from trial import recording
@@ -82,7 +82,7 @@ def _open_and_train(prepared: PreparedTraining, settings: Settings, console: Con
     storage = open_storage(prepared.request.storage_url)
     lease = Lease(storage.engine, prepared.request.study)
     try:
-        study = StudyStore(storage, prepared.request.study)
+        study = StudyStore(storage, prepared.request.study, guard=lease.renew)
         study.define({"space": "train"})
         flight = _flight(study, prepared, settings)
         torch.set_num_threads(settings.threads_per_trial)
@@ -133,7 +133,7 @@ def _train(
             stop = stopped
             if lost := _lost(stop):
                 study.note("checkpoint_failed" if stop.unsaved else "unwritten", lost, order.number)
-        except (CheckpointError, StoreAwayError):  # the one before a step was taken; it waits, and can go on
+        except (CheckpointError, LostError):  # the one before a step was taken; it waits, and can go on
             raise
         except Exception as error:  # recorded with its text, then raised again: nothing is swallowed
             flight.outcome = recording.failure(f"{type(error).__name__}: {error}\n{traceback.format_exc()}"[:2000])

@@ -18,7 +18,7 @@ from optuna.storages import RDBStorage
 
 from storage import lease as lease_module
 from storage.database import check_url
-from storage.errors import StorageError
+from storage.errors import LeaseLostError, StorageError
 from storage.lease import LIFETIME_SECONDS, Lease
 from storage.tables import leases
 from tests.storage.helpers import at_once, rows_of
@@ -189,7 +189,7 @@ class TestRenewing:
         with engine.begin() as connection:
             connection.execute(leases.update().values(host="node-7", expires=time.time() - 1))
         successor = Lease(engine, STUDY)
-        with pytest.raises(StorageError, match="'gat_ablation' was taken over by another driver"):
+        with pytest.raises(LeaseLostError, match="'gat_ablation' was taken over by another driver"):
             lease.renew()
         assert [row["owner"] for row in rows_of(engine, leases)] == [successor.owner]
 

@@ -10,13 +10,15 @@ import pytest
 import sqlalchemy as sa
 
 import storage.database
+import storage.lease
 from search_spaces import SPACES
 from search_spaces.config import validated
 from storage.database import open_storage
-from storage.errors import StorageError, StoreAwayError
+from storage.errors import LeaseLostError, StorageError, StoreAwayError
 from storage.lease import Lease
 from storage.record import read_events
 from storage.study import StudyStore
+from storage.tables import leases
 from tests.trial.faulty import CRASHING_TRIAL, KILLED_TRIAL, NAN_TRIAL, FaultyTrial, PreemptedTrial, TellingTrial
 from tests.trial.study_checks import check_truth, open_study
 from tests.trial.webhook import Server
@@ -199,6 +201,26 @@ def test_a_second_driver_is_refused_while_the_first_one_lives(sweep_panel: Path,
     with pytest.raises(StorageError, match="one driver at a time"):
         run_sweep(replace(REQUEST, runs=tmp_path, panel=sweep_panel))
     lease.release()
+
+
+def test_a_driver_that_lost_its_lease_writes_no_trial_any_more(
+    sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a pause of minutes, in which another host's driver took it for dead."""
+    monkeypatch.setattr(storage.lease, "RENEW_SECONDS", 0.0)
+
+    def take_over(study: StudyStore, *_: object) -> bool:
+        with study.storage.engine.begin() as connection:
+            connection.execute(leases.update().values(owner="theirs", host="node-7"))
+        study.put_back(0)
+        raise AssertionError("written without the lease")
+
+    monkeypatch.setattr(StudyStore, "_insert_epoch", take_over)
+    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=1, epochs=1)
+    with pytest.raises(LeaseLostError, match="taken over by another driver; this one stops"):
+        run_sweep(request)
+    _, (record,) = open_study(tmp_path, "gat_ablation")
+    assert record.state == "RUNNING", "it is the other driver's"
 
 
 def test_a_changed_budget_is_refused_by_name(finished: tuple[Path, SweepOutcome], sweep_panel: Path) -> None:
