@@ -6,6 +6,7 @@ import os
 import socket
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,6 +18,23 @@ from storage.tables import leases
 
 LIFETIME_SECONDS = 90.0
 RENEW_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who runs a study."""
+
+    pid: int
+    host: str
+    seconds: float  # for so long
+    lives: bool
+
+
+def holder_of(engine: sa.Engine, study: str) -> Holder | None:
+    """The driver that holds the lease, alive or dead; None where it was given back."""
+    with engine.connect() as connection:
+        row = connection.execute(sa.select(leases).where(leases.c.study == study)).first()
+    return None if row is None else Holder(row.pid, row.host, time.time() - row.taken, _lives(row))
 
 
 class Lease:

@@ -18,10 +18,15 @@ from model.config import SLOTS
 from reports.ablation import app as ablation
 from search_spaces.config import TrialConfig
 from search_spaces.improvements import Improvements
+from trial.dashboard import app as dashboard
+from trial.delete import app as delete
 from trial.references import app as references
 from trial.reproduce import app as reproduce
+from trial.status import app as status
+from trial.stop import app as stop
 from trial.sweep import app as sweep
 from trial.train import app as train
+from trial.trials import app as trials
 
 UNIONS = {slot: f"{slot.capitalize()}Config" for slot in SLOTS}
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +36,11 @@ COMMANDS: dict[str, typer.Typer] = {
     "trial.train": train,
     "trial.reproduce": reproduce,
     "trial.references": references,
+    "trial.trials": trials,
+    "trial.status": status,
+    "trial.stop": stop,
+    "trial.delete": delete,
+    "trial.dashboard": dashboard,
     "reports.ablation": ablation,
     "data.inspect": inspect_app,
     "data.prepare": prepare_app,

@@ -12,6 +12,7 @@ from ray import tune
 from ray.tune.error import TuneError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from storage.drain import Drain
 from storage.errors import StorageError
 from storage.lease import Lease
 from storage.record import read_curves
@@ -27,7 +28,7 @@ from trial.retention import Retention
 from trial.scheduler import StudyASHA
 from trial.searcher import StudySearcher
 from trial.settings import read_settings
-from trial.stop import StopRequest
+from trial.stopping import StopRequest
 from trial.worker import SweepTrial
 
 FUTILE_ROUNDS = 3  # a machine that takes every worker away must not keep the driver for ever
@@ -40,6 +41,7 @@ class StageRun:
     study: StudyStore
     plan: Plan
     lease: Lease
+    drain: Drain
     early: Early | None
     resources: Resources
     stop: StopRequest
@@ -74,6 +76,7 @@ def _run_round(stage: StageRun, notice: FailureNotice) -> None:
 
     def tick() -> None:
         stage.lease.renew()
+        stage.stop.asked = stage.stop.asked or stage.drain.asked()
         display.tick(study, flights)
 
     def settle(flight: Flight) -> None:

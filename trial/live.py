@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 from rich import box
@@ -95,7 +96,7 @@ class Display:
             f"{done}/{self.epochs}",
             last,
             Text(trial.user_attrs.get("reason", "")),
-            Text(_what(trial)),
+            Text(in_a_line(trial.params)),
         )
 
     def _times(self, finished: int) -> str:
@@ -123,13 +124,13 @@ def _line(trial: FrozenTrial) -> str:
     value = f" RankIC {trial.values[0]:+.4f}" if trial.values and trial.state == TrialState.COMPLETE else ""
     reason = trial.user_attrs.get("reason", "")
     why = f" ({reason})" if reason and reason != "complete" else ""
-    return f"trial {trial.number} {trial.state.name}{why}{value} [{_what(trial)}]"
+    return f"trial {trial.number} {trial.state.name}{why}{value} [{in_a_line(trial.params)}]"
 
 
-def _what(trial: FrozenTrial) -> str:
-    """The parameters in a line: switches by name where on, numbers as name=value."""
+def in_a_line(params: Mapping[str, Any]) -> str:
+    """Parameters: switches by name where on, numbers as name=value."""
     parts = []
-    for name, value in trial.params.items():
+    for name, value in params.items():
         if isinstance(value, bool):
             parts.append(name if value else f"no {name}")
         else:

@@ -14,6 +14,7 @@ from rich.console import Console
 from reports.ablation import write_report
 from search_spaces.space import REFERENCE
 from storage.database import away_in_words, open_storage
+from storage.drain import Drain
 from storage.lease import Lease
 from storage.record import TrialRecord
 from storage.study import DEFINITION, StudyStore
@@ -27,7 +28,7 @@ from trial.notify import notify
 from trial.plan import ConfirmPlan, Place, Plan, SearchPlan
 from trial.request import Early, Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
-from trial.stop import StopRequest, stopping_on_signals
+from trial.stopping import StopRequest, stopping_on_signals
 from trial.worker import SweepTrial
 
 
@@ -82,11 +83,11 @@ def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker:
     """Holds the lease on the study from its opening to the report."""
     storage = open_storage(prepared.request.storage_url)
     name = _study_name(storage, prepared, console)
-    lease = Lease(storage.engine, name)
+    lease, drain = Lease(storage.engine, name), Drain(storage.engine, name)
     try:
         for stage in _open_stages(storage, name, prepared, lease):
             if stop.reason is None:
-                _run(stage, prepared, lease, stop, console, worker)
+                _run(stage, prepared, lease, drain, stop, console, worker)
         return _finish(storage, name, prepared, stop, console)
     finally:
         lease.release()
@@ -181,7 +182,13 @@ def _open(storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, more
 
 
 def _run(
-    stage: Stage, prepared: Prepared, lease: Lease, stop: StopRequest, console: Console, worker: type[Any]
+    stage: Stage,
+    prepared: Prepared,
+    lease: Lease,
+    drain: Drain,
+    stop: StopRequest,
+    console: Console,
+    worker: type[Any],
 ) -> None:
     finished = stage.study.num_finished
     if finished >= stage.plan.target:
@@ -194,6 +201,7 @@ def _run(
                 study=stage.study,
                 plan=stage.plan,
                 lease=lease,
+                drain=drain,
                 early=stage.early,
                 resources=request.resources,
                 stop=stop,

@@ -1,56 +1,46 @@
-"""When a stage stops early: Ctrl-C or SIGTERM, or the end of the time budget. Asked by Ray between its steps."""
+"""`python -m trial.stop NAME`: asks the driver of a study, wherever it runs, to stop cleanly."""
 
 from __future__ import annotations
 
-import signal
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any
+import typer
 
-from ray.tune import Stopper
+from storage.database import away_in_words, open_existing
+from storage.drain import LOOK_SECONDS, ask_to_stop
+from storage.errors import StorageError
+from storage.lease import holder_of
+from storage.record import load_study
+from trial.console import open_console, refused
+from trial.options import CONFIRM, Runs, Storage, SweepName, url_of
 
-
-class StopRequest(Stopper):
-    """Plain values alone, because Ray pickles its stoppers."""
-
-    def __init__(self, time_budget_seconds: float | None = None) -> None:
-        self.deadline = time.time() + time_budget_seconds if time_budget_seconds is not None else None
-        self.signal: str | None = None
-
-    @property
-    def reason(self) -> str | None:
-        """'interrupted by SIGINT', 'the time budget is used up', or None while nothing asks to stop."""
-        if self.signal:
-            return f"interrupted by {self.signal}"
-        if self.deadline is not None and time.time() >= self.deadline:
-            return "the time budget is used up"
-        return None
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return self.reason is not None
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
-@contextmanager
-def stopping_on_signals(request: StopRequest) -> Iterator[None]:
-    """The first SIGINT or SIGTERM asks for a clean stop; the second one is Python's own again."""
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(number: int, _: FrameType | None) -> None:
-        request.signal = signal.Signals(number).name
-        print(f"{request.signal}: stopping; once more to stop at once", file=sys.stderr, flush=True)
-        for known, handler in previous.items():
-            signal.signal(known, handler)
-
-    for number in previous:
-        signal.signal(number, ask)
+@app.command()
+def stop(name: SweepName, runs: Runs = None, storage: Storage = None) -> None:
+    """Ask a running sweep to stop after the epochs under way. The same sweep command goes on later."""
+    console = open_console()
+    name = name.removesuffix(CONFIRM)
     try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        with away_in_words():
+            opened = open_existing(url_of(storage, runs))
+            holder = holder_of(opened.engine, name)
+            if holder is None or not holder.lives:
+                load_study(opened, _any_stage(opened.get_all_studies(), name))
+                raise StorageError(f"a driver must run {name!r} to be stopped, but none does.")
+            ask_to_stop(opened.engine, name)
+    except StorageError as error:
+        raise refused(error) from None
+    console.print(
+        f"asked process {holder.pid} on {holder.host} to stop {name}; it looks every {LOOK_SECONDS:.0f} s and stops "
+        f"after the epochs under way. python -m trial.status {name} shows it."
+    )
+
+
+def _any_stage(studies: list, name: str) -> str:
+    """The search study, or the confirm study where there is only that one."""
+    names = {study.study_name for study in studies}
+    return f"{name}{CONFIRM}" if name not in names and f"{name}{CONFIRM}" in names else name
+
+
+if __name__ == "__main__":
+    app()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+import trial.stop
 from storage.errors import StorageError
 from tests.trial.study_checks import check_truth, open_study
 from trial.interrupt import TAKEN_AWAY, Farewell
@@ -84,6 +87,20 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(
     study, _ = open_study(tmp_path, "gat_ablation")
     assert not [trial for trial in study.trials if trial.state.name == "RUNNING"]
     assert [trial for trial in study.trials if trial.state.name == "WAITING"]
+
+
+def test_a_driver_that_is_asked_to_stop_stops_cleanly(ray_head: str, sweep_panel: Path, tmp_path: Path) -> None:
+    driver = start(command(tmp_path, sweep_panel, ray_head))
+    wait_for_epochs(driver, tmp_path, 1)
+    asked = CliRunner().invoke(trial.stop.app, ["gat_ablation", "--runs", str(tmp_path)])
+    assert asked.exit_code == 0, asked.output
+    output, _ = driver.communicate(timeout=90)
+    assert driver.returncode == 0, output
+    assert re.search(r"stopped    asked to stop by \S+; nothing is lost. To go on:", output)
+    study, _ = open_study(tmp_path, "gat_ablation")
+    states = [trial.state.name for trial in study.trials]
+    assert "RUNNING" not in states
+    assert "WAITING" in states
 
 
 def test_a_signal_between_two_steps_leaves_a_word_and_goes_on(tmp_path: Path) -> None:

@@ -1,0 +1,28 @@
+"""Options that commands about a study share: where its store is, and its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trial.settings import read_settings
+
+StudyName = Annotated[str, typer.Argument(help="Study, such as gat_ablation or gat_ablation.confirm.")]
+SweepName = Annotated[str, typer.Argument(help="Study, such as gat_ablation; its confirm study goes with it.")]
+Runs = Annotated[Path | None, typer.Option(help="Folder of runs. (default: runs)", show_default=False)]
+Storage = Annotated[
+    str | None, typer.Option(help="Database. (default: sqlite:///<runs>/sweeps.db)", show_default=False)
+]
+CONFIRM = ".confirm"
+
+
+def folder_of(runs: Path | None) -> Path:
+    """The folder that was asked for, or the machine's."""
+    return runs or read_settings().runs
+
+
+def url_of(storage: str | None, runs: Path | None) -> str:
+    """The database that was asked for, or the folder's own."""
+    return storage or f"sqlite:///{folder_of(runs)}/sweeps.db"
