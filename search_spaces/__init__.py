@@ -6,9 +6,12 @@ import difflib
 
 from search_spaces.errors import SpaceError
 from search_spaces.gat_ablation import SPACE as GAT_ABLATION
+from search_spaces.gnn_zoo import SPACE as GNN_ZOO
+from search_spaces.norm_ablation import SPACE as NORM_ABLATION
 from search_spaces.space import SearchSpace
+from search_spaces.training import SPACE as TRAINING
 
-SPACES: dict[str, SearchSpace] = {space.name: space for space in (GAT_ABLATION,)}
+SPACES: dict[str, SearchSpace] = {space.name: space for space in (GAT_ABLATION, NORM_ABLATION, GNN_ZOO, TRAINING)}
 
 
 def find_space(name: str) -> SearchSpace:

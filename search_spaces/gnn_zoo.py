@@ -1,0 +1,72 @@
+"""gnn_zoo: which graph network, how deep, how wide. Hidden sizes of 128 to 512: for a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optuna.trial import Trial
+
+from model.config import GraphConfig
+from model.fusion.identity import IdentityFusionConfig
+from model.graph.gat import GATConfig
+from model.graph.gatv2 import GATv2Config
+from model.graph.gin import GINConfig
+from model.graph.identity import NoGraphBlockConfig
+from model.graph.sage import SAGEConfig
+from model.graph.self_only import SelfOnlyConfig
+from model.graph.transformer import TransformerGraphConfig
+from search_spaces.config import TrialConfig
+from search_spaces.space import Arm, Budget, SearchSpace
+
+ATTENDING: dict[str, Any] = {"gatv2": GATv2Config, "gat": GATConfig, "transformer": TransformerGraphConfig}
+AVERAGING: dict[str, Any] = {"sage": SAGEConfig, "gin": GINConfig}
+DROPOUT = 0.2
+
+
+def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
+    """Draws one point; heads exist only where the operator attends."""
+    hidden = trial.suggest_categorical("hidden", (128, 256, 512))
+    return base.replace(
+        **{
+            "model.hidden": hidden,
+            "model.graph": _graph(trial),
+            "train.learning_rate": trial.suggest_float("learning_rate", 1e-4, 2e-3, log=True),
+        }
+    )
+
+
+def _graph(trial: Trial) -> GraphConfig:
+    kind = trial.suggest_categorical("operator", (*ATTENDING, *AVERAGING))
+    settings = {
+        "layers": trial.suggest_int("layers", 1, 3),
+        "dropout": trial.suggest_categorical("dropout", (0.1, 0.2, 0.3)),
+    }
+    config: GraphConfig
+    if kind in ATTENDING:
+        config = ATTENDING[kind](heads=trial.suggest_categorical("heads", (2, 4, 8)), **settings)
+    else:
+        config = AVERAGING[kind](**settings)
+    return config
+
+
+SPACE = SearchSpace(
+    name="gnn_zoo",
+    summary="GATv2, GAT, transformer, SAGE, GIN x layers x heads x hidden 128-512 x dropout; arms: the others, no "
+    "graph, self only",
+    reference=TrialConfig().replace(**{"model.hidden": 128, "train.learning_rate": 5e-4}),
+    sample=sample,
+    arms={
+        "gat": Arm("GAT: static attention", {"model.graph": GATConfig(dropout=DROPOUT)}),
+        "transformer": Arm("graph transformer", {"model.graph": TransformerGraphConfig(dropout=DROPOUT)}),
+        "sage": Arm("GraphSAGE: the neighbours' mean", {"model.graph": SAGEConfig(dropout=DROPOUT)}),
+        "gin": Arm("GIN: the neighbours' sum", {"model.graph": GINConfig(dropout=DROPOUT)}),
+        "self_only": Arm("placebo: the block without neighbours", {"model.graph": SelfOnlyConfig(dropout=DROPOUT)}),
+        "no_graph": Arm(
+            "no graph block", {"model.graph": NoGraphBlockConfig(), "model.fusion": IdentityFusionConfig()}
+        ),
+    },
+    first_points=(
+        {"hidden": 128, "operator": "gatv2", "layers": 1, "dropout": DROPOUT, "heads": 4, "learning_rate": 5e-4},
+    ),
+    budget=Budget(trials=40),
+)
