@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import pandas as pd
 from optuna.storages import RDBStorage
 from rich.console import Console
 
 from reports.ablation import write_report
 from search_spaces.space import REFERENCE
-from storage.database import away_in_words, open_storage
+from storage.database import away_in_words, open_existing, open_storage
 from storage.drain import Drain
 from storage.lease import Lease
-from storage.record import TrialRecord
+from storage.record import TrialRecord, read_records, to_frame
 from storage.study import DEFINITION, StudyStore
 from trial.cluster import cluster
 from trial.driver import StageRun, run_stage
@@ -43,6 +44,17 @@ class SweepOutcome:
     best_config: Path | None
     storage_url: str
     stopped: str | None  # why it stopped early
+
+    @property
+    def records(self) -> pd.DataFrame:
+        """One row per trial of every stage, as the store has them now: study, number, state, value, .., parameters."""
+        storage = open_existing(self.storage_url)
+        try:
+            frames = [to_frame(read_records(storage, study)).assign(study=study) for study in self.counts]
+        finally:
+            storage.engine.dispose()
+        whole = pd.concat(frames, ignore_index=True)
+        return whole[["study", *(column for column in whole.columns if column != "study")]]
 
 
 def run_sweep(request: SweepRequest, console: Console | None = None, worker: type[Any] = SweepTrial) -> SweepOutcome:

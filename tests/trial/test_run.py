@@ -131,6 +131,21 @@ def test_the_exported_config_is_the_best_complete_trials(finished: tuple[Path, S
     assert read_config(outcome.best_config) == validated(best.config)
 
 
+def test_a_notebook_gets_the_records_as_a_frame(finished: tuple[Path, SweepOutcome]) -> None:
+    from trial import SweepOutcome as Exported
+
+    _, outcome = finished
+    frame = outcome.records
+    assert isinstance(outcome, Exported)
+    assert frame.groupby("study").size().to_dict() == {
+        study: sum(counts.values()) for study, counts in outcome.counts.items()
+    }
+    assert outcome.best is not None
+    best = frame[(frame["study"] == outcome.study) & (frame["number"] == outcome.best.number)]
+    assert best["value"].item() == outcome.best.value
+    assert "params_learning_rate" in frame
+
+
 def test_predictions_cover_the_folds_days_and_carry_labels(finished: tuple[Path, SweepOutcome]) -> None:
     runs, _ = finished
     study, records = open_study(runs, "gat_ablation.confirm")
