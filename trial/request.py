@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
@@ -31,6 +32,8 @@ from trial.resources import Resources, check_cluster
 from trial.settings import read_settings
 from trial.tracking import refuse_missing_trackers
 
+SamplerName = Literal["tpe", "random", "qmc"]
+SchedulerName = Literal["asha", "none"]
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -50,6 +53,8 @@ class SweepRequest:
     seeds: int | None = None
     time_budget_seconds: float | None = None
     seed: int = 0
+    sampler: SamplerName = "tpe"
+    scheduler: SchedulerName | None = None  # of the search
     resources: Resources = field(default_factory=Resources)
     address: str | None = None
 
@@ -65,6 +70,15 @@ class Early:
     epochs: int
     grace: int
     reduction_factor: int
+
+    @property
+    def rungs(self) -> list[int]:
+        """Epochs after which it cuts."""
+        found, epoch = [], self.grace
+        while epoch < self.epochs:
+            found.append(epoch)
+            epoch *= self.reduction_factor
+        return found
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,7 @@ class Prepared:
     def early(self) -> Early | None:
         """ASHA's rungs: the first cut after at least one full pass over the training days."""
         scheduler, train = self.space.scheduler, self.base.train
-        if scheduler.kind == "none":
+        if (self.request.scheduler or scheduler.kind) == "none":
             return None
         grace = math.ceil(len(self.splits.search.train) / min(train.days_per_epoch, len(self.splits.search.train)))
         return Early(train.epochs, min(grace, train.epochs), scheduler.reduction_factor)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pandas as pd
 from optuna.storages import RDBStorage
 from rich.console import Console
 
 from reports.ablation import write_report
+from reports.rungs import RungTrust, rung_trust
 from search_spaces.space import REFERENCE
 from storage.database import away_in_words, open_existing, open_storage
 from storage.drain import Drain
@@ -28,6 +28,7 @@ from trial.machine import Machine
 from trial.notify import notify
 from trial.plan import ConfirmPlan, Place, Plan, SearchPlan
 from trial.request import Early, Prepared, SweepRequest, prepare_sweep
+from trial.sampling import make_sampler
 from trial.settings import read_settings
 from trial.stopping import StopRequest, stopping_on_signals
 from trial.worker import SweepTrial
@@ -42,6 +43,7 @@ class SweepOutcome:
     best: TrialRecord | None
     report: Path
     best_config: Path | None
+    rungs: list[RungTrust]  # whether ASHA's cuts can be trusted
     storage_url: str
     stopped: str | None  # why it stopped early
 
@@ -165,10 +167,9 @@ def _open_stages(storage: RDBStorage, name: str, prepared: Prepared, lease: Leas
 
 
 def _open(storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, more: dict[str, Any]) -> StudyStore:
-    """Opens a study with a sampler that never repeats the draws of an earlier start, and checks its definition."""
+    """Opens a study, gives it its sampler, and checks its definition."""
     study = StudyStore(storage, name, guard=lease.renew)
-    seed = prepared.request.seed * 1_000_003 + len(study.study.get_trials(deepcopy=False))
-    study.study.sampler = optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=8, constant_liar=True)
+    study.study.sampler = make_sampler(prepared.request, len(study.study.get_trials(deepcopy=False)))
     meta, train = prepared.market.meta, prepared.base.train
     study.define(
         {
@@ -185,7 +186,8 @@ def _open(storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, more
         "objective": prepared.space.objective,
         "reference_arm": REFERENCE,
         "arm_summaries": {arm: spec.summary for arm, spec in prepared.space.arms.items()},
-        "grace_epochs": prepared.early.grace if prepared.early else None,
+        "sampler": prepared.request.sampler,
+        "rungs": prepared.early.rungs if prepared.early else [],
     }
     for key, value in own.items():
         study.study.set_user_attr(key, value)
@@ -233,6 +235,7 @@ def _finish(storage: RDBStorage, name: str, prepared: Prepared, stop: StopReques
     best_path = folder / "best.yaml"
     best = export_best(storage, name, best_path) if name in studies else None
     report = folder / "report.html"
+    rungs = prepared.early.rungs if prepared.early else []
     with console.status("writing the report"):
         write_report(storage, name, report)
     return SweepOutcome(
@@ -241,6 +244,7 @@ def _finish(storage: RDBStorage, name: str, prepared: Prepared, stop: StopReques
         best=best,
         report=report,
         best_config=best_path if best else None,
+        rungs=rung_trust(read_records(storage, name), rungs) if name in studies else [],
         storage_url=request.storage_url,
         stopped=stop.reason,
     )

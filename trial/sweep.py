@@ -37,6 +37,17 @@ class StageName(StrEnum):
     both = "both"
 
 
+class SamplerChoice(StrEnum):
+    tpe = "tpe"
+    random = "random"
+    qmc = "qmc"
+
+
+class SchedulerChoice(StrEnum):
+    asha = "asha"
+    none = "none"
+
+
 @app.command()
 def sweep(
     name: Annotated[str | None, typer.Argument(help="Search space; --list shows them.", show_default=False)] = None,
@@ -79,6 +90,13 @@ def sweep(
         typer.Option(help="Stop cleanly after this long: 90s, 30m, 2h, 1d. (default: no limit)", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sampler and of the search trials.")] = 0,
+    sampler: Annotated[
+        SamplerChoice, typer.Option(help="Draws of the search: TPE, random, or quasi-random (scrambled Sobol).")
+    ] = SamplerChoice.tpe,
+    scheduler: Annotated[
+        SchedulerChoice | None,
+        typer.Option(help="Early stopping of the search. (default: the space's)", show_default=False),
+    ] = None,
     cpus_per_trial: Annotated[float, typer.Option(min=0.01, help="CPUs that one trial takes.")] = 1.0,
     gpus_per_trial: Annotated[float, typer.Option(min=0.0, help="GPUs, or a fraction, that one trial takes.")] = 0.0,
     address: Annotated[
@@ -115,6 +133,8 @@ def sweep(
             seeds=seeds,
             time_budget_seconds=parse_duration(time_budget) if time_budget is not None else None,
             seed=seed,
+            sampler=sampler.value,
+            scheduler=None if scheduler is None else scheduler.value,
             resources=Resources(cpus_per_trial, gpus_per_trial),
             address=address,
         )
@@ -175,8 +195,10 @@ def _print_plan(prepared: Prepared, console: Console) -> None:
     epochs, early = prepared.base.train.epochs, prepared.early
     stages = prepared.request.stages
     if "search" in stages:
-        rungs = f"ASHA from epoch {early.grace}" if early and early.grace < epochs else "no early stopping"
-        console.print(f"search     {counted(prepared.num_trials, 'trial')} x {counted(epochs, 'epoch')}, TPE, {rungs}")
+        cuts = ", ".join(map(str, early.rungs)) if early else ""
+        rungs = f"ASHA cuts after epochs {cuts}" if cuts else "no early stopping"
+        size = f"{counted(prepared.num_trials, 'trial')} x {counted(epochs, 'epoch')}"
+        console.print(f"search     {size}, {prepared.request.sampler}, {rungs}")
     if "confirm" in stages:
         cells = len(prepared.arms) * prepared.num_seeds * len(prepared.splits.confirm)
         console.print(
@@ -200,6 +222,9 @@ def _print_outcome(outcome: SweepOutcome, console: Console) -> None:
         console.print(f"best       trial {outcome.best.number}: RankIC {outcome.best.value:+.4f} ({by_horizon})")
     elif outcome.study in outcome.counts:
         console.print("best       no search trial is COMPLETE, so there is no best configuration")
+    if outcome.rungs:
+        told = "; ".join(rung.in_words for rung in outcome.rungs)
+        console.print(f"rungs      rank correlation with the final value: {told}", soft_wrap=True)
     console.print(f"store      {outcome.storage_url}")
     console.print(f"report     {outcome.report}")
     if outcome.best_config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from reports.evidence import Evidence
+from reports.rungs import rung_trust
 from reports.section import Section, figure, paragraph
 from storage.record import TrialRecord
 
@@ -17,7 +18,20 @@ def build(evidence: Evidence) -> Section:
     records = [r for r in (evidence.search.records if evidence.search else []) if r.curve]
     if not records:
         return Section("curves", title, LEAD, (paragraph("Nothing to show yet: no search trial has ended an epoch."),))
-    return Section("curves", title, LEAD, (figure(_curves(records), 420, "validation RankIC per epoch and trial"),))
+    drawn = figure(_curves(records), 420, "validation RankIC per epoch and trial")
+    return Section("curves", title, LEAD, (drawn, paragraph(_trust(evidence, records))))
+
+
+def _trust(evidence: Evidence, records: list[TrialRecord]) -> str:
+    """Whether ASHA's cuts can be trusted, as far as this study knows."""
+    rungs = evidence.search.attributes.get("rungs", []) if evidence.search else []
+    if not rungs:
+        return "No trial was stopped early by rank."
+    told = "; ".join(rung.in_words for rung in rung_trust(records, rungs))
+    return (
+        f"Rank correlation of the value at a rung, by which ASHA cuts, with the final one: {told}. Only trials that "
+        f"came to their end can be counted, which flatters the rung."
+    )
 
 
 def _curves(records: list[TrialRecord]) -> go.Figure:

@@ -27,7 +27,8 @@ def refused(*arguments: str) -> str:
 
 def test_help_documents_every_option_with_its_default() -> None:
     text = runner.invoke(app, ["--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
-    options = "data runs storage name stage trials epochs seeds time-budget seed cpus-per-trial gpus-per-trial address"
+    options = "data runs storage name stage trials epochs seeds time-budget seed sampler scheduler "
+    options += "cpus-per-trial gpus-per-trial address"
     for option in (*(f"--{name}" for name in options.split()), "--dry-run", "--list"):
         assert option in text
     assert text.count("default:") >= 12
@@ -54,6 +55,15 @@ def test_a_dry_run_shows_folds_and_counts_and_writes_no_study(sweep_panel: Path,
     assert "24 trials: 6 arms" in result.output
     assert "confirm-2" in result.output
     assert not (runs / "sweeps.db").exists()
+
+
+def test_sampler_and_scheduler_are_chosen(sweep_panel: Path, tmp_path: Path) -> None:
+    arguments = ["gat_ablation", "--data", str(sweep_panel), "--runs", str(tmp_path), "--epochs", "8", "--dry-run"]
+    usual = runner.invoke(app, arguments).output
+    assert "12 trials x 8 epochs, tpe, ASHA cuts after epochs 1, 2, 4" in usual
+    chosen = runner.invoke(app, [*arguments, "--sampler", "qmc", "--scheduler", "none"]).output
+    assert "12 trials x 8 epochs, qmc, no early stopping" in chosen
+    assert "'nuts'" in refused(*arguments, "--sampler", "nuts")
 
 
 def test_data_settings_are_read_from_yaml_and_shown(sweep_panel: Path, tmp_path: Path) -> None:
