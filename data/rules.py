@@ -52,7 +52,15 @@ def broken_rules(error: ValidationError, root: type[BaseModel], name: str) -> st
         root: what was validated.
         name: of the whole, where the offence has no place within.
     """
-    return "; ".join(f"{'.'.join(map(str, f['loc'])) or name} {_offence(f, root)}" for f in error.errors())
+    found = error.errors()
+    told = [f for f in found if f["type"] != "too_short" or not any(_is_within(other, f) for other in found)]
+    return "; ".join(f"{'.'.join(map(str, f['loc'])) or name} {_offence(f, root)}" for f in told)
+
+
+def _is_within(inner: ErrorDetails, outer: ErrorDetails) -> bool:
+    """Whether it is about a part of the other's value: a list is too short for having lost what was wrong in it."""
+    depth = len(outer["loc"])
+    return len(inner["loc"]) > depth and inner["loc"][:depth] == outer["loc"]
 
 
 def _offence(found: ErrorDetails, root: type[BaseModel]) -> str:

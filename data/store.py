@@ -109,8 +109,8 @@ class MarketStore:
         path = self.folder / f"{role}.npy"
         if role not in self.meta.vocabularies or not path.exists():
             raise DataError(
-                f"groups by {role} need a column of it, but the panel has none. Name it under columns.{role}, or group "
-                f"by something else."
+                f"groups by {role} need a column of it, but the panel has none. Name it in data.columns.{role}, or "
+                f"group by something else."
             )
         return np.load(path, mmap_mode="r")
 

@@ -32,6 +32,7 @@ from scipy.special import ndtr
 from data.bars import day_rank
 from data.cache import made_once
 from data.config import Frozen
+from data.errors import DataError
 
 LEADERS_PER_STOCK = 4
 LARGEST_EFFECT = 5.0  # beyond it moves feed on themselves until no price can hold them
@@ -103,6 +104,10 @@ def write_market(path: Path, config: SyntheticConfig, tell: object = None) -> No
         assert writer is not None, "a market has days"
         writer.close()
         scratch.rename(path)
+    except OSError as error:
+        raise DataError(
+            f"a market must be written, but {path} cannot be: {error}. Make room, or name another."
+        ) from error
     finally:
         scratch.unlink(missing_ok=True)
 

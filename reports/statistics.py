@@ -24,7 +24,7 @@ class ArmDifference:
     num_missing: int  # pairs without a value on either side
     mean: float  # NaN without a pair
     standard_error: float  # NaN with fewer than two pairs
-    low: float  # simultaneous 95 % interval over all arms (Bonferroni), Student's t over pairs
+    low: float  # simultaneous 95 % interval over all arms (Bonferroni), Student's t; NaN with fewer than MIN_PAIRS
     high: float
 
     @property
@@ -66,5 +66,5 @@ def _summary(arm: str, difference: np.ndarray, quantile: float) -> ArmDifference
     n = len(known)
     mean = float(known.mean()) if n else math.nan
     error = float(known.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    reach = float(stats.t.ppf(quantile, n - 1)) * error if n > 1 else math.nan
+    reach = float(stats.t.ppf(quantile, n - 1)) * error if n >= MIN_PAIRS else math.nan
     return ArmDifference(arm, n, len(difference) - n, mean, error, mean - reach, mean + reach)

@@ -37,6 +37,6 @@ class Keeper:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             save_state(state, self.config, self.path)
         except OSError as error:
-            logger.warning("no checkpoint after step %d: %s", state.step, error)
+            logger.info("no checkpoint after step %d: %s", state.step, error)
             return Event("checkpoint_failed", f"the checkpoint after step {state.step} could not be written: {error}")
         return None

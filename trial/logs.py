@@ -1,6 +1,7 @@
 """Logs: JSON lines in the trial's folder, bound to study, trial and seed; readable lines on a terminal.
 
-Records are buffered and written at a warning, or when the log is closed. What every module tells `logging` goes there.
+Records of DEBUG are buffered and written with the next of INFO or above, or when the log is closed: the line that says
+how a trial starts is there even where the process is killed. What every module tells `logging` goes there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ def logging_to(folder: Path, level: str, **bound: Any) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     file = logging.FileHandler(folder / LOG, delay=True)
     file.setFormatter(_formatter(structlog.processors.JSONRenderer()))
-    buffer = MemoryHandler(CAPACITY, flushLevel=logging.WARNING, target=file)
+    buffer = MemoryHandler(CAPACITY, flushLevel=logging.INFO, target=file)
     loggers = [logging.getLogger(name) for name in OURS]
     before = [logger.level for logger in loggers]
     structlog.contextvars.bind_contextvars(**bound)
@@ -71,12 +73,17 @@ def logging_to_terminal(level: str) -> Iterator[None]:
             logger.removeHandler(handler)
 
 
+def _time_of_the_record(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """When it happened, which is not when a buffer is written."""
+    return event | {"timestamp": datetime.fromtimestamp(event["_record"].created, UTC).isoformat()}
+
+
 def _formatter(renderer: Any) -> logging.Formatter:
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _time_of_the_record,
         structlog.processors.format_exc_info,
     ]
     return structlog.stdlib.ProcessorFormatter(

@@ -76,6 +76,9 @@ class StudyRecorder(Unsaved, Callback):
         interrupted = list(self._flights.values())
         self._flights.clear()
         for flight in interrupted:
+            if flight.outcome is None:
+                told = f"attempt {flight.order.attempt}: the driver stopped after epoch {len(flight.results)}; it waits"
+                self._study.note("interrupted", told, flight.order.number)
             self._finish(flight)
         return len(interrupted)
 

@@ -55,6 +55,8 @@ def references(
     except (SpaceError, DataError, StorageError) as error:
         raise refused(error) from None
     console.print(rows)
+    if beside is None:
+        console.print(f"--beside {config.stem} would show the finished trainings of that study too")
 
 
 def _rows(request: TrainRequest, names: list[str], beside: str | None, console: Console) -> Table:

@@ -41,11 +41,14 @@ def built(order: TrialOrder) -> tuple[TrainState, FoldBlocks]:
 def run_attempt(
     order: TrialOrder,
     interruption: Interruption,
-    make: Build = built,
+    begin: AfterStep = lambda state: None,
     after_step: AfterStep = lambda state: None,
     after_scores: AfterScores = lambda scores, store: None,
+    make: Build = built,
 ) -> Generator[EpochResult, None, None]:
     """First the results that the store lacks, then the epochs that are still to be trained.
+
+    `begin` sees the state before anything is trained, `after_step` after every step, `after_scores` the last scores.
 
     The checkpoint is written before a result is yielded, and the predictions before the last one, so that what the
     store lacks after a crash is on disk.
@@ -53,7 +56,7 @@ def run_attempt(
     Raises:
         TrialEnded: the trial ended itself.
         CheckpointError: the checkpoint to resume from is damaged or a stranger's.
-        Stopped: a signal came, or `after_step` asked for it; a checkpoint of that step has been written, or
+        Stopped: a signal came, or `begin` or `after_step` asked for it; a checkpoint of that step has been written, or
             `unsaved` says why not.
         Unwritten: the last epoch's predictions could not be written; another attempt writes them.
     """
@@ -63,6 +66,7 @@ def run_attempt(
         state, blocks = make(order)
         if order.resume_from is not None:
             load_state(state, order.config, order.resume_from)
+        begin(state)
         _say_start(order, state, blocks)
         for result in state.results[order.known_epochs :]:
             yield _kept(order, result, state, blocks, after_scores)
@@ -131,7 +135,7 @@ def _write(order: TrialOrder, state: TrainState, blocks: FoldBlocks) -> None:
         write_scaler(order.folder / SCALER, state.scaler)
         write_predictions(order.folder / PREDICTIONS, state.scores, blocks.store)
     except OSError as error:
-        raise Unwritten(f"because its predictions could not be written: {error}") from error
+        raise Unwritten(f"since its predictions could not be written: {error}") from error
 
 
 def _say_start(order: TrialOrder, state: TrainState, blocks: FoldBlocks) -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -13,11 +14,13 @@ from data.rules import meant
 from model.config import CheckpointedSlot
 from search_spaces.errors import SpaceError
 
+ENV_FILE = ".env"
+
 
 class Settings(BaseSettings):
     """Machine settings; every one has a default that suits a laptop."""
 
-    model_config = SettingsConfigDict(env_prefix="ATFT_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="ATFT_", env_file=ENV_FILE, extra="ignore")
 
     object_store_mib: int = Field(128, ge=80, description="Ray's shared memory; trials share data by files instead")
     prepare_memory_mib: int = Field(1024, ge=64, description="memory that preparing a market may hold")
@@ -73,20 +76,22 @@ def read_settings() -> Settings:
     Raises:
         SpaceError: one of them is not valid, or not known; names the variable.
     """
-    _refuse_unknown()
     try:
+        _refuse_unknown()
         return Settings()
     except UnicodeDecodeError as error:
         raise SpaceError(f"the .env file must be text in UTF-8, but it is not: {error}") from error
     except ValidationError as error:
-        wrong = "; ".join(f"ATFT_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(
+            f"ATFT_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+        )
         raise SpaceError(f"machine settings (environment or .env) must be valid, but {wrong}.") from error
 
 
 def _refuse_unknown() -> None:
     """A misspelled variable would change nothing, in silence."""
     known = [f"ATFT_{name.upper()}" for name in Settings.model_fields]
-    for name in sorted(os.environ):
+    for name in sorted({*os.environ, *dotenv_values(ENV_FILE)}):
         if name.upper().startswith("ATFT_") and name.upper() not in known:
             hint = meant(name.upper(), known, cutoff=0.5) or f". Known are {', '.join(known)}."
             raise SpaceError(f"{name} is no machine setting{hint}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from optuna.trial import TrialState
 from rich.console import Console
 
 from data.store import MarketStore
+from search_spaces.config import TrialConfig, validated
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_storage
 from storage.errors import LostError
@@ -24,14 +27,14 @@ from trial.facts import kept_provenance, tell_facts, whole_provenance
 from trial.interrupt import Interrupted, Interruption, Stopped, Unwritten
 from trial.machine import Machine
 from trial.notify import notify
-from trial.order import Flight, Outcome
+from trial.order import Flight, Outcome, TrialOrder
 from trial.phase import spans
 from trial.plan import Place, latest_checkpoint, start_flight
 from trial.scorecard import Card, by_group
 from trial.session import run_attempt
 from trial.settings import Settings, read_settings
 from trial.state import TrainState
-from trial.train_request import PreparedTraining, device_of, refuse_untimely, span_of
+from trial.train_request import PreparedTraining, TrainRequest, device_of, refuse_untimely, span_of
 from trial.training_view import Watcher
 
 
@@ -92,47 +95,53 @@ def _open_and_train(prepared: PreparedTraining, settings: Settings, console: Con
         storage.engine.dispose()
 
 
-def _say_resumed(flight: Flight, console: Console) -> None:
-    """A person should see that nothing begins anew."""
-    if (path := flight.order.resume_from) is not None:
-        done = read_position(path)
-        console.print(f"goes on    after epoch {done.epoch}, step {done.step}, of {path}", soft_wrap=True)
+class _Hooks:
+    """What looks in while the loop runs: the person, the lease, the limits that were asked for, the groups."""
+
+    def __init__(self, flight: Flight, request: TrainRequest, watcher: Watcher, lease: Lease) -> None:
+        self.flight, self.request, self.watcher, self.lease = flight, request, watcher, lease
+        self.cards_by_group: dict[str, dict[str, Card]] = {}
+
+    def begin(self, state: TrainState) -> None:
+        """A person should see that nothing begins anew, or that it has to."""
+        order, say = self.flight.order, self.watcher.console.print
+        if order.resume_from is not None:
+            say(f"goes on    after epoch {state.epoch}, step {state.step}, of {order.resume_from}", soft_wrap=True)
+        elif order.known_epochs:
+            say(f"begins     again without a checkpoint; the {order.known_epochs} epochs known are not shown twice")
+        self._stop_at_the_limit(state)
+
+    def after_step(self, state: TrainState) -> None:
+        self.watcher.step(state)
+        self.lease.renew()
+        self._stop_at_the_limit(state)
+
+    def after_scores(self, scores: Scores, store: MarketStore) -> None:
+        for kind in self.request.groups:
+            self.cards_by_group[kind] = by_group(scores, store, self.flight.order.config, kind)
+
+    def _stop_at_the_limit(self, state: TrainState) -> None:
+        if self.request.max_steps is not None and state.step >= self.request.max_steps:
+            raise Stopped(f"after {state.step} steps, as --max-steps asks")
 
 
 def _train(
     study: StudyStore, flight: Flight, prepared: PreparedTraining, console: Console, lease: Lease
 ) -> TrainOutcome:
     """The results as they come; every way in which a training can end, in the store."""
-    request, order = prepared.request, flight.order
-    stop_after = None if request.phase is None else span_of(order.config, request.phase).end
-    epochs = order.config.train.epochs if stop_after is None else stop_after
-    groups: dict[str, dict[str, Card]] = {}
+    request, config = prepared.request, flight.order.config
+    last_epoch = config.train.epochs if request.phase is None else span_of(config, request.phase).end
     stop: Stopped | None = None
-    with Interruption() as interruption, Watcher(console, order.config, epochs, request.max_steps) as watcher:
-
-        def look_in(state: TrainState) -> None:
-            watcher.step(state)
-            lease.renew()
-            if request.max_steps is not None and state.step >= request.max_steps:
-                raise Stopped(f"after {state.step} steps, as --max-steps asks")
-
-        def look_at_groups(scores: Scores, store: MarketStore) -> None:
-            groups.update({kind: by_group(scores, store, order.config, kind) for kind in request.groups})
-
+    with Interruption() as interruption, Watcher(console, config, last_epoch, request.max_steps) as watcher:
+        hooks = _Hooks(flight, request, watcher, lease)
         try:
-            _say_resumed(flight, console)
             with away_in_words():
-                for result in run_attempt(order, interruption, after_step=look_in, after_scores=look_at_groups):
-                    recording.record_epoch(study, flight, result.to_dict())
-                    watcher.epoch(result)
-                    if result.epoch == stop_after and not result.is_last:
-                        raise Stopped(f"after phase {request.phase}, as --phase asks")
+                _record(study, flight, hooks, interruption, last_epoch)
         except TrialEnded as end:
             flight.outcome = Outcome(TrialState.PRUNED, end.reason, end.sentence)
         except Stopped as stopped:
             stop = stopped
-            if lost := _lost(stop):
-                study.note("checkpoint_failed" if stop.unsaved else "unwritten", lost, order.number)
+            _note(study, flight.order, stop)
         except (CheckpointError, LostError):  # the one before a step was taken; it waits, and can go on
             raise
         except Exception as error:  # recorded with its text, then raised again: nothing is swallowed
@@ -140,7 +149,25 @@ def _train(
             raise
         finally:
             recording.finish(study, flight)
-    return _outcome(prepared, flight, groups, stop)
+    return _outcome(prepared, flight, hooks.cards_by_group, stop)
+
+
+def _record(study: StudyStore, flight: Flight, hooks: _Hooks, interruption: Interruption, last_epoch: int) -> None:
+    """Every epoch, as it comes, to the store and to the person."""
+    attempt = run_attempt(flight.order, interruption, hooks.begin, hooks.after_step, hooks.after_scores)
+    for result in attempt:
+        recording.record_epoch(study, flight, result.to_dict())
+        hooks.watcher.epoch(result)
+        if result.epoch == last_epoch and not result.is_last:
+            raise Stopped(f"after phase {hooks.request.phase}, as --phase asks")
+
+
+def _note(study: StudyStore, order: TrialOrder, stop: Stopped) -> None:
+    """An event for what the trial's own record does not say."""
+    if lost := _lost(stop):
+        study.note("checkpoint_failed" if stop.unsaved else "unwritten", lost, order.number)
+    elif isinstance(stop, Interrupted):
+        study.note("interrupted", f"attempt {order.attempt}: {stop}; it waits", order.number)
 
 
 def _lost(stop: Stopped) -> str:
@@ -184,7 +211,7 @@ def _flight(study: StudyStore, prepared: PreparedTraining, settings: Settings) -
     tell_facts(study, prepared.panel, market, market.splits(config.data), config)
     study.study.set_user_attr("summary", f"one configuration, {request.config.name}")
     study.requeue_unfinished()
-    study.give_up_waiting(lambda attributes: attributes.get("resumable_hash") != config.resumable_hash)
+    study.give_up_waiting(lambda attributes: _is_of_another(config, attributes))
     place = Place(
         runs=request.runs.resolve(),
         store=market.folder.resolve(),
@@ -207,3 +234,9 @@ def _epochs_behind(study: StudyStore, runs: Path) -> int:
         path = latest_checkpoint(runs / study.name / str(trial.number), int(trial.user_attrs.get("attempts", 0)))
         return 0 if path is None else read_position(path).epoch
     return 0
+
+
+def _is_of_another(config: TrialConfig, attributes: Mapping[str, Any]) -> bool:
+    """Whether a waiting trial was of another configuration; one that died before its first attribute is of any."""
+    known = attributes.get("config")
+    return known is not None and validated(known).resumable_hash != config.resumable_hash

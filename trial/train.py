@@ -21,7 +21,7 @@ from trial.train_request import TrainRequest, prepare_training
 from trial.training_view import print_check, print_outcome
 
 NO_RESULT, INTERRUPTED = 1, 130
-LIMITS = ("--max-steps", "--phase")  # options that end a training early
+SPENT = ("--max-steps", "--phase", "--resume-checkpoint")  # options that have had their effect once it stopped
 REFUSALS = (SpaceError, DataError, StorageError, CheckpointError)
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -97,7 +97,9 @@ def train(
 
 
 def going_on(arguments: list[str], phase: str | None = None) -> list[str]:
-    """The command line that goes on: without --max-steps, which would stop again at once, and with the phase to come.
+    """The command line that goes on from the newest checkpoint, with the phase to come.
+
+    Without --max-steps, which would stop again at once, and --resume-checkpoint, which would go back.
 
     Args:
         arguments: of the command that stopped.
@@ -106,9 +108,9 @@ def going_on(arguments: list[str], phase: str | None = None) -> list[str]:
     kept, is_value = [], False
     for argument in arguments:
         name = argument.partition("=")[0]
-        if not is_value and name not in LIMITS:
+        if not is_value and name not in SPENT:
             kept.append(argument)
-        is_value = argument in LIMITS
+        is_value = argument in SPENT
     return kept if phase is None else [*kept, "--phase", phase]
 
 

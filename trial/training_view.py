@@ -18,11 +18,12 @@ from model.atft import ATFT
 from model.protocols import Sizes
 from search_spaces.config import TrialConfig
 from trial.evaluate import EpochResult
+from trial.keeper import CHECKPOINT
 from trial.phase import spans
 from trial.profiling import TRACE
 from trial.scorecard import Card
 from trial.state import TrainState
-from trial.tracking import EVENT_FILES
+from trial.tracking import EVENT_FILES, WANDB_FILES
 
 if TYPE_CHECKING:
     from trial.single import TrainOutcome
@@ -162,8 +163,7 @@ def _say_panel(outline: Outline, config: TrialConfig, console: Console) -> None:
 def print_outcome(outcome: TrainOutcome, console: Console, again: str) -> None:
     """How it ended, what it scored, where everything is, what to do next."""
     if outcome.stopped is not None:
-        loss = f"but not all is kept: {outcome.lost}. Make room. To" if outcome.lost else "nothing is lost. To"
-        console.print(f"stopped    {outcome.stopped}; {loss} go on:")
+        console.print(f"stopped    {outcome.stopped}; {_kept(outcome)} go on:")
         console.print(f"           {again}", soft_wrap=True)
         _say_places(outcome, console)
         return
@@ -180,12 +180,23 @@ def print_outcome(outcome: TrainOutcome, console: Console, again: str) -> None:
     _say_places(outcome, console)
 
 
+def _kept(outcome: TrainOutcome) -> str:
+    """What is lost by stopping there, and the beginning of the way on."""
+    if not outcome.lost:
+        return "nothing is lost. To"
+    why = "" if outcome.lost == outcome.stopped else f": {outcome.lost}"
+    again = "" if (outcome.folder / CHECKPOINT).exists() else "; there is no checkpoint, so that it begins again"
+    return f"but not all is kept{why}{again}. Make room. To"
+
+
 def _say_places(outcome: TrainOutcome, console: Console) -> None:
     """Where everything is, and what opens it."""
     console.print(f"store      {outcome.prepared.request.storage_url}", soft_wrap=True)
     console.print(f"files      {outcome.folder}", soft_wrap=True)
     if (outcome.folder / EVENT_FILES).exists():
         console.print(f"look       tensorboard --logdir {shlex.quote(str(outcome.folder))}", soft_wrap=True)
+    if (outcome.folder / WANDB_FILES).exists():
+        console.print(f"wandb      {outcome.folder / WANDB_FILES}; wandb sync sends what is offline", soft_wrap=True)
     if (outcome.folder / TRACE).exists():
         console.print(f"profile    {outcome.folder / TRACE}, for chrome://tracing or ui.perfetto.dev", soft_wrap=True)
 

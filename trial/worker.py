@@ -50,7 +50,7 @@ class SweepTrial(tune.Trainable):
         try:
             with self.interruption:
                 if self._results is None:
-                    self._results = run_attempt(self.order, self.interruption, self.build)
+                    self._results = run_attempt(self.order, self.interruption, make=self.build)
                 result = next(self._results)
         except TrialEnded as end:
             return {"done": True, "ended": {"reason": end.reason, "sentence": end.sentence}, **self._where()}

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from reports.evidence import Evidence
 from reports.section import Section, figure, paragraph, signed, table
-from reports.statistics import ArmDifference, paired_differences, summarise
+from reports.statistics import MIN_PAIRS, ArmDifference, paired_differences, summarise
 
 LEAD = (
     "Difference of RankIC, arm minus reference, per seed and fold at full budget: left of zero, turning the switch "
@@ -32,7 +32,7 @@ def build(evidence: Evidence) -> Section:
         )
     summaries = summarise(differences)
     about = evidence.confirm.attributes["arm_summaries"]
-    pieces = (
+    pieces: tuple[str, ...] = (
         figure(_forest(differences, summaries), 90 + 55 * len(summaries), "arm minus reference, one dot per pair"),
         table(
             ("arm", "mean", "95 % low", "95 % high", "pairs", "missing", "what it turns"),
@@ -51,6 +51,8 @@ def build(evidence: Evidence) -> Section:
         )
         + "</details>",
     )
+    if any(0 < d.num_pairs < MIN_PAIRS for d in summaries):
+        pieces = (*pieces, paragraph(f"Fewer than {MIN_PAIRS} pairs have no interval: give more --seeds."))
     return Section("confirm", title, LEAD, pieces)
 
 

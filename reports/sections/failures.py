@@ -11,7 +11,7 @@ LEAD = (
     "failure and only counted."
 )
 EXPECTED = (None, "complete", "asha")
-INTERRUPTIONS = ("taken_away", "unwritten")  # after which a trial goes on as if nothing had been
+INTERRUPTIONS = ("interrupted", "taken_away", "unwritten")  # after which a trial goes on as if nothing had been
 SENTENCE_LENGTH = 300
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from optuna.storages import RDBStorage
 from scipy import stats
 
-from reports.statistics import ArmDifference, paired_differences, summarise
+from reports.statistics import MIN_PAIRS, ArmDifference, paired_differences, summarise
 from storage.record import TrialRecord, read_records
 from storage.study import StudyStore
 
@@ -41,7 +41,7 @@ def test_a_failed_side_is_missing_never_a_number() -> None:
     assert not found.excludes_zero
 
 
-@given(st.lists(st.integers(-1000, 1000).map(lambda n: n / 1000), min_size=3, max_size=8, unique=True))
+@given(st.lists(st.integers(-1000, 1000).map(lambda n: n / 1000), min_size=MIN_PAIRS, max_size=8, unique=True))
 def test_one_arms_interval_is_the_t_interval(values: list[float]) -> None:
     records = [record("reference", s, 0.0) for s in range(len(values))]
     found = by_arm(records + [record("a", s, v) for s, v in enumerate(values)])["a"]
@@ -57,8 +57,11 @@ def test_intervals_widen_with_the_number_of_arms() -> None:
     assert among.high - among.low > alone.high - alone.low
 
 
-def test_few_pairs_exclude_nothing() -> None:
-    base = [record("reference", s, 0.0) for s in range(3)]
-    found = by_arm(base + [record("a", s, 0.1 + 1e-6 * s) for s in range(3)])["a"]
-    assert found.low > 0
+def test_few_pairs_have_no_interval_and_exclude_nothing() -> None:
+    few = MIN_PAIRS - 1
+    base = [record("reference", s, 0.0) for s in range(few)]
+    found = by_arm(base + [record("a", s, 0.1 + 1e-6 * s) for s in range(few)])["a"]
+    assert found.mean == pytest.approx(0.1, abs=1e-5)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
     assert not found.excludes_zero

@@ -360,3 +360,12 @@ def test_the_folds_of_any_market_make_a_configuration() -> None:
 )
 def test_other_horizons_get_the_usual_weights(num: int, weights: tuple[float, ...]) -> None:
     assert weights_for(num, (9.0, 1, 1, 1)) == weights
+
+
+def test_a_list_that_lost_its_wrong_member_is_one_offence() -> None:
+    phases = [{"name": "a", "epochs": 1, "learning_rate": 1e-3, "learns": ["nosuch"]}]
+    with pytest.raises(SpaceError) as caught:
+        validated({"train": {"epochs": 1, "phases": phases}})
+    assert str(caught.value).count("learns") == 1
+    assert "too" not in str(caught.value)
+    assert "at least 1" not in str(caught.value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from data.loader import FoldBlocks
 from search_spaces.config import TrialConfig
 from trial.evaluate import EpochResult
 from trial.interrupt import Interruption
-from trial.logs import LOG, logging_to
+from trial.logs import LOG
 from trial.machine import Machine
 from trial.order import TrialOrder
 from trial.profiling import TRACE
@@ -94,24 +93,3 @@ def test_the_level_decides_what_is_kept(run: Run, folder: Path, level: str, expe
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     assert {line["level"] for line in lines} == expected
     assert all((line["study"], line["trial"], line["seed"]) == ("s", 7, 0) for line in lines)
-
-
-def test_records_wait_for_the_disk_until_a_warning(tmp_path: Path) -> None:
-    logger = logging.getLogger("trial.test")
-    with logging_to(tmp_path, "DEBUG", study="s"):
-        logger.info("one")
-        assert not (tmp_path / LOG).exists() or not (tmp_path / LOG).read_text()
-        logger.warning("two")
-        assert len((tmp_path / LOG).read_text().splitlines()) == 2
-        logger.debug("three")
-    assert len((tmp_path / LOG).read_text().splitlines()) == 3
-
-
-def test_an_exception_is_logged_with_its_traceback(tmp_path: Path) -> None:
-    with logging_to(tmp_path, "INFO", study="s"):
-        try:
-            raise ValueError("the reason")
-        except ValueError:
-            logging.getLogger("trial.test").exception("it failed")
-    (line,) = (json.loads(line) for line in (tmp_path / LOG).read_text().splitlines())
-    assert "ValueError: the reason" in line["exception"]

@@ -69,6 +69,13 @@ def test_threads_and_workers_are_clamped_to_the_cores(monkeypatch: pytest.Monkey
     assert Settings(loader_workers=8).loader_workers == 0
 
 
+def test_a_misspelled_name_in_the_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("ATFT_TENSORBORD=1\nSOMETHING_ELSE=1\n")
+    with pytest.raises(SpaceError, match="ATFT_TENSORBORD is no machine setting; is ATFT_TENSORBOARD meant"):
+        read_settings()
+
+
 def test_the_environment_and_a_file_set_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("ATFT_LOG_LEVEL=DEBUG\nATFT_KEEP_CHECKPOINTS=3\n")
     monkeypatch.chdir(tmp_path)

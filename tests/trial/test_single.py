@@ -18,7 +18,9 @@ import trial.keeper
 import trial.recording
 import trial.session
 import trial.single
-from storage.database import open_existing
+from storage.database import open_existing, open_storage
+from storage.record import read_events
+from storage.study import StudyStore
 from tests.trial.study_checks import check_truth, open_study
 from tests.trial.training import ROOT, SMALL, Trained, run, run_apart
 from tests.trial.webhook import Server
@@ -35,12 +37,15 @@ def test_max_steps_stops_and_the_same_command_goes_on_bit_for_bit(
     assert "after 3 steps, as --max-steps asks; nothing is lost" in stopped.stdout
     checkpoint = read_checkpoint(tmp_path / "runs/small/0/0" / CHECKPOINT)[1]
     assert checkpoint["step"] == 3
+    again = run(*arguments, "--max-steps", 2)
+    assert again.returncode == 0, again.stderr
+    assert "after 3 steps, as --max-steps asks" in again.stdout, "no step more"
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
     check_truth(tmp_path / "runs", "small", finished=1)
     (resumed,), (whole,) = (open_study(runs, "small")[1] for runs in (tmp_path / "runs", trained.runs))
     assert resumed.value == whole.value
-    assert resumed.attributes["attempts"] == 2
+    assert resumed.attributes["attempts"] == 3
 
 
 def test_a_damaged_checkpoint_of_its_own_is_refused_and_the_trial_waits(
@@ -52,7 +57,7 @@ def test_a_damaged_checkpoint_of_its_own_is_refused_and_the_trial_waits(
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     refused = run(*arguments)
-    assert refused.returncode == 2
+    assert (refused.returncode, refused.stdout) == (2, ""), "nothing of it is used, not its step either"
     assert [record.state for record in open_study(tmp_path / "runs", "small")[1]] == ["WAITING"]
     path.write_bytes(whole)
     done = run(*arguments)
@@ -72,12 +77,45 @@ def test_a_full_disk_at_the_end_costs_nothing_but_another_start(
         patch.setattr(trial.session, "write_predictions", full)
         stopped = run(*arguments)
     assert stopped.returncode == 1
-    assert "not all is kept: because its predictions could not be written" in stopped.stdout.replace("\n", " ")
+    assert "since its predictions could not be written: [Errno 28]" in stopped.stdout
+    assert "but not all is kept. Make room." in " ".join(stopped.stdout.split())
     assert [record.state for record in open_study(tmp_path / "runs", "small")[1]] == ["WAITING"]
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
     assert "\n        1 " not in done.stdout, "nothing is trained again"
     check_truth(tmp_path / "runs", "small", finished=1)
+
+
+def test_a_disk_that_was_full_throughout_begins_again_and_says_so(
+    config_file: Path, sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    arguments = ("trial.train", config_file, "--data", sweep_panel, "--runs", tmp_path / "runs")
+    with monkeypatch.context() as patch:
+        patch.setattr(trial.session, "write_predictions", full)
+        patch.setattr(trial.keeper, "save_state", full)
+        stopped = run(*arguments)
+    assert stopped.returncode == 1
+    assert "not all is kept; there is no checkpoint, so that it begins again. Make room." in " ".join(
+        stopped.stdout.split()
+    )
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "begins     again without a checkpoint; the 1 epochs known are not shown twice" in done.stdout
+    check_truth(tmp_path / "runs", "small", finished=1)
+
+
+def test_a_trial_that_died_before_its_first_attribute_is_gone_on_with(
+    config_file: Path, sweep_panel: Path, tmp_path: Path
+) -> None:
+    study = StudyStore(open_storage(f"sqlite:///{tmp_path}/sweeps.db"), "small")
+    study.define({"space": "train"})
+    study.ask()  # and the process is killed
+    done = run("trial.train", config_file, "--data", sweep_panel, "--runs", tmp_path, "--max-steps", 1)
+    assert done.returncode == 0, done.stderr
+    assert [record.state for record in open_study(tmp_path, "small")[1]] == ["WAITING"]
 
 
 def test_a_full_disk_when_stopped_is_not_called_saved(
@@ -169,5 +207,7 @@ def test_a_signal_saves_within_the_grace_time(
     assert "Traceback" not in errors
     _, (record,) = open_study(tmp_path / "runs", "small")
     assert record.state == "WAITING"
+    (event,) = read_events(open_existing(f"sqlite:///{tmp_path}/runs/sweeps.db"), "small")
+    assert (event.kind, event.message) == ("interrupted", f"attempt 0: interrupted by {number.name}; it waits")
     content = read_checkpoint(tmp_path / "runs/small/0/0" / CHECKPOINT)[1]
     assert content["epoch"] >= len(record.curve)

@@ -69,6 +69,7 @@ def test_the_command_that_goes_on_has_no_limit() -> None:
     assert trial.train.going_on(given) == ["a.yaml", "--seed", "1"]
     assert trial.train.going_on(["--max-steps=3", "a.yaml"]) == ["a.yaml"]
     assert trial.train.going_on(["a.yaml", "--phase", "base"], "rest") == ["a.yaml", "--phase", "rest"]
+    assert trial.train.going_on(["a.yaml", "--resume-checkpoint", "old", "--seed", "1"]) == ["a.yaml", "--seed", "1"]
 
 
 def test_a_phase_is_trained_alone_and_the_next_goes_on(sweep_panel: Path, tmp_path: Path) -> None:

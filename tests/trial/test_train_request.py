@@ -10,7 +10,7 @@ from data.loader import epoch_layout
 from data.store import MarketStore
 from search_spaces.config import validated
 from tests.trial.study_checks import open_study
-from tests.trial.training import Trained, run
+from tests.trial.training import Trained, run, run_apart
 from trial.build import fold_of
 
 
@@ -106,3 +106,11 @@ def test_a_wrong_machine_setting_is_refused(config_file: Path, tmp_path: Path) -
     done = run("trial.train", config_file, "--runs", tmp_path / "runs", env={"ATFT_DEVICE": "abacus"})
     assert done.returncode == 2
     assert "ATFT_DEVICE" in done.stderr
+
+
+def test_no_room_for_the_synthetic_market_is_one_message(config_file: Path, tmp_path: Path) -> None:
+    done = run_apart("trial.train", config_file, "--runs", tmp_path / "runs", largest_file=10_000)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "a market must be written, but" in done.stderr
+    assert not (tmp_path / "runs").exists()

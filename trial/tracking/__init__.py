@@ -16,7 +16,7 @@ from trial.evaluate import EpochResult
 from trial.order import TrialOrder
 from trial.state import TrainState
 
-EVENT_FILES = "tensorboard"  # folder of an attempt
+EVENT_FILES, WANDB_FILES = "tensorboard", "wandb"  # folders of an attempt
 logger = logging.getLogger(__name__)
 
 
