@@ -8,9 +8,7 @@ from typing import Any
 from optuna.storages import RDBStorage
 
 from storage.importance import parameter_importances
-from storage.record import StudyEvent, TrialRecord, best_complete, load_study, read_events, read_records
-
-CONFIRM = ".confirm"
+from storage.record import CONFIRM, StudyEvent, TrialRecord, best_complete, load_study, read_events, read_records
 
 
 @dataclass(frozen=True)

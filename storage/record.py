@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 from storage.errors import StorageError
 from storage.tables import epochs, events
 
+CONFIRM = ".confirm"  # ends the name of a sweep's confirm study
 COLUMNS = ("number", "state", "value", "reason", "epochs", "arm", "seed", "fold")
 
 

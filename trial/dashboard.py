@@ -11,9 +11,9 @@ from optuna_dashboard import run_server
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
-from storage.record import load_study
+from storage.record import CONFIRM, load_study
 from trial.console import open_console, refused
-from trial.options import CONFIRM, Runs, Storage, SweepName, folder_of, url_of
+from trial.options import Runs, Storage, SweepName, folder_of, url_of
 
 LOOPBACK = "127.0.0.1"  # it has no authentication
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)

@@ -15,10 +15,10 @@ from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
 from storage.lease import Lease
-from storage.record import load_study
+from storage.record import CONFIRM, load_study
 from storage.remove import remove_study
 from trial.console import open_console, refused
-from trial.options import CONFIRM, Runs, Storage, SweepName, folder_of, url_of
+from trial.options import Runs, Storage, SweepName, folder_of, url_of
 
 NOT_DONE = 1
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)

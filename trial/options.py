@@ -15,7 +15,6 @@ Runs = Annotated[Path | None, typer.Option(help="Folder of runs. (default: runs)
 Storage = Annotated[
     str | None, typer.Option(help="Database. (default: sqlite:///<runs>/sweeps.db)", show_default=False)
 ]
-CONFIRM = ".confirm"
 
 
 def folder_of(runs: Path | None) -> Path:

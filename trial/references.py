@@ -22,8 +22,8 @@ from storage.record import TrialRecord, read_records
 from trial.baselines import BASELINES, baseline_scores, refuse_unknown
 from trial.build import blocks_of
 from trial.console import open_console, refused
+from trial.options import Runs, Storage, folder_of
 from trial.scorecard import Card, scorecard
-from trial.settings import read_settings
 from trial.train_request import TrainRequest, prepare_training
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -35,10 +35,8 @@ def references(
     data: Annotated[
         Path | None, typer.Option(help="Panel. (default: the synthetic market)", show_default=False)
     ] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder of runs. (default: runs)", show_default=False)] = None,
-    storage: Annotated[
-        str | None, typer.Option(help="Database. (default: sqlite:///<runs>/sweeps.db)", show_default=False)
-    ] = None,
+    runs: Runs = None,
+    storage: Storage = None,
     fold: Annotated[
         str | None, typer.Option(help="search, confirm-1, .. (default: the configuration's)", show_default=False)
     ] = None,
@@ -50,7 +48,7 @@ def references(
     """Fit ridge and LightGBM on a fold's training days, score its scored days, and show them beside trainings."""
     console = open_console()
     try:
-        request = TrainRequest(config=config, panel=data, runs=runs or read_settings().runs, storage=storage, fold=fold)
+        request = TrainRequest(config=config, panel=data, runs=folder_of(runs), storage=storage, fold=fold)
         rows = _rows(request, [name.strip() for name in only.split(",")], beside, console)
     except (SpaceError, DataError, StorageError) as error:
         raise refused(error) from None

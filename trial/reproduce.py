@@ -27,6 +27,7 @@ from trial.console import open_console, refused
 from trial.facts import whole_provenance
 from trial.interrupt import Interruption
 from trial.machine import Machine
+from trial.options import Runs, Storage, StudyName, folder_of, url_of
 from trial.order import TrialOrder
 from trial.session import run_attempt
 from trial.settings import read_settings
@@ -53,12 +54,10 @@ class Comparison:
 
 @app.command()
 def reproduce(
-    study: Annotated[str, typer.Argument(help="Study, such as gat_ablation or gat_ablation.confirm.")],
+    study: StudyName,
     trial: Annotated[int, typer.Argument(min=0, help="Number of a finished trial.")],
-    runs: Annotated[Path | None, typer.Option(help="Folder of runs. (default: runs)", show_default=False)] = None,
-    storage: Annotated[
-        str | None, typer.Option(help="Database. (default: sqlite:///<runs>/sweeps.db)", show_default=False)
-    ] = None,
+    runs: Runs = None,
+    storage: Storage = None,
     data: Annotated[
         Path | None,
         typer.Option(help="The panel, where the prepared market is gone. (default: where it was)", show_default=False),
@@ -69,12 +68,11 @@ def reproduce(
     Exit status: 0 every number is the same, 1 some differ, 2 refused before anything started.
     """
     console = open_console()
-    runs = runs or read_settings().runs
     try:
-        opened = open_existing(storage or f"sqlite:///{runs}/sweeps.db")
+        opened = open_existing(url_of(storage, runs))
         record = _finished(opened, study, trial)
         config, machine = validated(record.config), _machine(record)
-        market = _market(opened, study, record, config, runs, data, console)
+        market = _market(opened, study, record, config, folder_of(runs), data, console)
         for sentence in _changed(opened, record):
             console.print(f"changed    {sentence}")
     except (SpaceError, DataError, StorageError) as error:

@@ -27,6 +27,7 @@ from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace
 from search_spaces.train import weights_for
 from storage.database import check_reachable, check_url
+from storage.record import CONFIRM
 from trial.plan import MAX_SEEDS
 from trial.resources import Resources, check_cluster
 from trial.settings import read_settings
@@ -122,7 +123,7 @@ def prepare_sweep(request: SweepRequest, console: Console) -> Prepared:
 
 
 def _check_numbers(request: SweepRequest) -> None:
-    if request.name is not None and (not STUDY_NAME.fullmatch(request.name) or request.name.endswith(".confirm")):
+    if request.name is not None and (not STUDY_NAME.fullmatch(request.name) or request.name.endswith(CONFIRM)):
         raise SpaceError(
             f"--name must be letters, digits, '.', '_' or '-', and not end in .confirm, got {request.name!r}: it names "
             f"a folder under --runs."

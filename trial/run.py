@@ -17,7 +17,7 @@ from search_spaces.space import REFERENCE
 from storage.database import away_in_words, open_existing, open_storage
 from storage.drain import Drain
 from storage.lease import Lease
-from storage.record import TrialRecord, read_records, to_frame
+from storage.record import CONFIRM, TrialRecord, read_records, to_frame
 from storage.study import DEFINITION, StudyStore
 from trial.cluster import cluster
 from trial.driver import StageRun, run_stage
@@ -132,7 +132,7 @@ def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> st
     }
     stem = re.sub(r"[^A-Za-z0-9._-]", "-", prepared.panel.stem)
     for name in (space, f"{space}-{stem}", f"{space}-{stem}-{meta.panel_key[:6]}"):
-        if not {name, f"{name}.confirm"} & others:
+        if not {name, f"{name}{CONFIRM}"} & others:
             break
     if name != space:
         console.print(
@@ -159,7 +159,7 @@ def _open_stages(storage: RDBStorage, name: str, prepared: Prepared, lease: Leas
     if "confirm" in request.stages:
         folds = [fold.name for fold in prepared.splits.confirm]
         arms = {arm: config.hash for arm, config in prepared.arms.items()}
-        study = _open(storage, f"{name}.confirm", prepared, lease, {"stage": "confirm", "arms": arms, "folds": folds})
+        study = _open(storage, f"{name}{CONFIRM}", prepared, lease, {"stage": "confirm", "arms": arms, "folds": folds})
         stages.append(
             Stage("confirm", study, ConfirmPlan(study, prepared.arms, prepared.num_seeds, folds, place), None)
         )
@@ -230,7 +230,7 @@ def _finish(storage: RDBStorage, name: str, prepared: Prepared, stop: StopReques
     """Report and export from what the store holds, also after an early stop."""
     request = prepared.request
     existing = [study.study_name for study in storage.get_all_studies()]
-    studies = [study for study in (name, f"{name}.confirm") if study in existing]
+    studies = [study for study in (name, f"{name}{CONFIRM}") if study in existing]
     folder = request.runs / name
     best_path = folder / "best.yaml"
     best = export_best(storage, name, best_path) if name in studies else None

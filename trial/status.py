@@ -16,9 +16,9 @@ from data.findings import counted
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
 from storage.lease import Holder, holder_of
-from storage.record import TrialRecord, best_complete, load_study, read_records
+from storage.record import CONFIRM, TrialRecord, best_complete, load_study, read_records
 from trial.console import open_console, refused
-from trial.options import CONFIRM, Runs, Storage, SweepName, url_of
+from trial.options import Runs, Storage, SweepName, url_of
 
 REFRESH_SECONDS = 2.0
 STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")

@@ -8,9 +8,9 @@ from storage.database import away_in_words, open_existing
 from storage.drain import LOOK_SECONDS, ask_to_stop
 from storage.errors import StorageError
 from storage.lease import holder_of
-from storage.record import load_study
+from storage.record import CONFIRM, load_study
 from trial.console import open_console, refused
-from trial.options import CONFIRM, Runs, Storage, SweepName, url_of
+from trial.options import Runs, Storage, SweepName, url_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 

@@ -15,7 +15,7 @@ from storage.errors import StorageError
 from trial.checkpoint import CheckpointError
 from trial.console import open_console, refused
 from trial.logs import logging_to_terminal
-from trial.settings import read_settings
+from trial.options import Runs, Storage, folder_of
 from trial.single import TrainOutcome, next_phase, run_training
 from trial.train_request import TrainRequest, prepare_training
 from trial.training_view import print_check, print_outcome
@@ -33,12 +33,8 @@ def train(
         Path | None,
         typer.Option(help="Panel, as for a sweep. (default: the synthetic market)", show_default=False),
     ] = None,
-    runs: Annotated[
-        Path | None, typer.Option(help="Folder of everything that is written. (default: runs)", show_default=False)
-    ] = None,
-    storage: Annotated[
-        str | None, typer.Option(help="Database. (default: sqlite:///<runs>/sweeps.db)", show_default=False)
-    ] = None,
+    runs: Runs = None,
+    storage: Storage = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the study. (default: the file's)", show_default=False)
     ] = None,
@@ -69,11 +65,10 @@ def train(
     """
     console = open_console()
     try:
-        settings = read_settings()
         request = TrainRequest(
             config=config,
             panel=data,
-            runs=runs or settings.runs,
+            runs=folder_of(runs),
             storage=storage,
             name=name,
             fold=fold,
