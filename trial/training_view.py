@@ -176,7 +176,7 @@ def print_outcome(outcome: TrainOutcome, console: Console, again: str) -> None:
     for kind, cards in outcome.cards_by_group.items():
         console.print(_group_table(kind, cards, outcome.prepared.config))
     if outcome.prepared.config.train.phases:
-        console.print(_phase_table(outcome.results))
+        console.print(_phase_table(outcome.results, outcome.prepared.config))
     _say_places(outcome, console)
 
 
@@ -237,14 +237,20 @@ def _group_table(kind: str, cards: dict[str, Card], config: TrialConfig) -> Tabl
     return table
 
 
-def _phase_table(results: list[EpochResult]) -> Table:
+def _phase_table(results: list[EpochResult], config: TrialConfig) -> Table:
+    peaks = {span.config.name: span.config.learning_rate for span in spans(config.train)}
     table = Table(box=None, title="by phase", title_justify="left")
-    for heading in ("phase", "epochs", "loss", "RankIC at its end", "last rate"):
+    for heading in ("phase", "epochs", "loss", "RankIC at its end", "peak rate", "last rate"):
         table.add_column(heading, justify="left" if heading == "phase" else "right")
     for name in dict.fromkeys(result.phase for result in results):
         own = [result for result in results if result.phase == name]
         last = own[-1]
         table.add_row(
-            name, str(len(own)), f"{last.losses['total']:.4f}", f"{last.value:+.4f}", f"{last.learning_rate:.2e}"
+            name,
+            str(len(own)),
+            f"{last.losses['total']:.4f}",
+            f"{last.value:+.4f}",
+            f"{peaks[name]:.2e}",
+            f"{last.learning_rate:.2e}",
         )
     return table

@@ -88,6 +88,7 @@ def test_a_phase_is_trained_alone_and_the_next_goes_on(sweep_panel: Path, tmp_pa
     second = run("trial.train", tmp_path / "phased.yaml", "--data", sweep_panel, *elsewhere)
     assert second.returncode == 0, second.stderr
     assert "by phase" in second.stdout
+    assert re.search(r"^ rest .* 1\.00e-04 ", second.stdout, re.MULTILINE), "the phase's own peak rate"
     records = open_study(tmp_path / "other", "phased")[1]
     assert [result["phase"] for result in records[-1].curve] == ["base", "base", "rest"]
     unknown = run(*arguments, "--phase", "nobody")
