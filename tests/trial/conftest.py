@@ -28,9 +28,11 @@ SWEEP_MARKET = SyntheticConfig(num_stocks=16, num_days=420, num_sectors=3, seed=
 
 @pytest.fixture(scope="session")
 def ray_head() -> Iterator[str]:
-    """The address of the tests' own Ray head."""
-    with cluster(None, Resources(), Settings()):
-        yield ray.get_runtime_context().gcs_address
+    """The address of the tests' own Ray head, whose workers give way to nobody: other tests keep the cores busy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")
+        with cluster(None, Resources(), Settings()):
+            yield ray.get_runtime_context().gcs_address
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from trial.interrupt import TAKEN_AWAY, Farewell
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIALS, EPOCHS = 3, 8
+PATIENCE_SECONDS = 200  # on a machine that other tests keep busy
 
 
 def command(runs: Path, panel: Path, address: str, trials: int = TRIALS) -> list[str]:
@@ -36,7 +37,7 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
 
 def wait_for_epochs(driver: subprocess.Popen[str], runs: Path, count: int) -> None:
     """Until the store holds `count` epochs of trials that are not all finished."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline and driver.poll() is None:
         try:
             _, records = open_study(runs, "gat_ablation")
@@ -46,7 +47,7 @@ def wait_for_epochs(driver: subprocess.Popen[str], runs: Path, count: int) -> No
             return
         time.sleep(0.2)
     driver.kill()
-    pytest.fail(f"no {count} epochs within 90 s; the driver said: {driver.communicate()[0]}")
+    pytest.fail(f"no {count} epochs within {PATIENCE_SECONDS} s; the driver said: {driver.communicate()[0]}")
 
 
 @pytest.mark.parametrize("epochs_before", [1, pytest.param(4, marks=pytest.mark.long)])
@@ -79,7 +80,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(
     driver = start(arguments)
     wait_for_epochs(driver, tmp_path, 2)
     driver.send_signal(number)
-    output, _ = driver.communicate(timeout=60)
+    output, _ = driver.communicate(timeout=120)
     assert driver.returncode == 130, output
     assert f"interrupted by {number.name}; nothing is lost" in output
     assert "python -m trial.sweep gat_ablation --stage search" in output
@@ -94,7 +95,7 @@ def test_a_driver_that_is_asked_to_stop_stops_cleanly(ray_head: str, sweep_panel
     wait_for_epochs(driver, tmp_path, 1)
     asked = CliRunner().invoke(trial.stop.app, ["gat_ablation", "--runs", str(tmp_path)])
     assert asked.exit_code == 0, asked.output
-    output, _ = driver.communicate(timeout=90)
+    output, _ = driver.communicate(timeout=120)
     assert driver.returncode == 0, output
     assert re.search(r"stopped    asked to stop by \S+; nothing is lost. To go on:", output)
     study, _ = open_study(tmp_path, "gat_ablation")
