@@ -8,7 +8,16 @@ from typing import Any
 from optuna.storages import RDBStorage
 
 from storage.importance import parameter_importances
-from storage.record import CONFIRM, StudyEvent, TrialRecord, best_complete, load_study, read_events, read_records
+from storage.record import (
+    CONFIRM,
+    StudyEvent,
+    TrialRecord,
+    best_complete,
+    load_study,
+    read_events,
+    read_records,
+    stages_of,
+)
 
 
 @dataclass(frozen=True)
@@ -55,9 +64,6 @@ def read_evidence(storage: RDBStorage, name: str) -> Evidence:
         StorageError: neither exists; names those that do.
     """
     name = name.removesuffix(CONFIRM)
-    existing = {study.study_name for study in storage.get_all_studies()}
-    if not existing & {name, name + CONFIRM}:
-        load_study(storage, name)  # raises with the names that exist
     studies = {
         known: StudyEvidence(
             name=known,
@@ -65,8 +71,7 @@ def read_evidence(storage: RDBStorage, name: str) -> Evidence:
             records=read_records(storage, known),
             events=read_events(storage, known),
         )
-        for known in (name, name + CONFIRM)
-        if known in existing
+        for known in stages_of(storage, name)
     }
-    importances = parameter_importances(storage, name) if name in existing else {}
+    importances = parameter_importances(storage, name) if name in studies else {}
     return Evidence(name, studies.get(name), studies.get(name + CONFIRM), importances)

@@ -32,8 +32,7 @@ class Holder:
 
 def holder_of(engine: sa.Engine, study: str) -> Holder | None:
     """The driver that holds the lease, alive or dead; None where it was given back."""
-    with engine.connect() as connection:
-        row = connection.execute(sa.select(leases).where(leases.c.study == study)).first()
+    row = _row_of(engine, study)
     return None if row is None else Holder(row.pid, row.host, time.time() - row.taken, _lives(row))
 
 
@@ -49,15 +48,11 @@ class Lease:
         self.engine, self.study = engine, study
         self.owner = uuid.uuid4().hex
         self._renewed = time.time()
-        holder = self._holder()
+        holder = _row_of(self.engine, self.study)
         if holder is not None and _lives(holder):
             raise _held(holder)
         if not self._take(holder):
-            raise _held(self._holder())
-
-    def _holder(self) -> Row | None:
-        with self.engine.connect() as connection:
-            return connection.execute(sa.select(leases).where(leases.c.study == self.study)).first()
+            raise _held(_row_of(self.engine, self.study))
 
     def _take(self, dead: Row | None) -> bool:
         """Inserts the row, or replaces exactly the dead owner's; false where another driver was faster."""
@@ -72,6 +67,10 @@ class Lease:
             except sa.exc.IntegrityError:
                 return False
             return True
+
+    @property
+    def _mine(self) -> sa.ColumnElement[bool]:
+        return (leases.c.study == self.study) & (leases.c.owner == self.owner)
 
     def _row(self) -> dict[str, object]:
         now = time.time()
@@ -100,15 +99,18 @@ class Lease:
         self._renewed = now
 
     def _prolong(self, expires: float) -> bool:
-        mine = (leases.c.study == self.study) & (leases.c.owner == self.owner)
         with self.engine.begin() as connection:
-            return connection.execute(leases.update().where(mine).values(expires=expires)).rowcount == 1
+            return connection.execute(leases.update().where(self._mine).values(expires=expires)).rowcount == 1
 
     def release(self) -> None:
         """Gives the lease back; harmless when it is not ours any more."""
-        mine = (leases.c.study == self.study) & (leases.c.owner == self.owner)
         with self.engine.begin() as connection:
-            connection.execute(leases.delete().where(mine))
+            connection.execute(leases.delete().where(self._mine))
+
+
+def _row_of(engine: sa.Engine, study: str) -> Row | None:
+    with engine.connect() as connection:
+        return connection.execute(sa.select(leases).where(leases.c.study == study)).first()
 
 
 def _held(holder: Row | None) -> StorageError:

@@ -96,6 +96,19 @@ def load_study(storage: RDBStorage, study_name: str) -> optuna.Study:
     return optuna.load_study(study_name=study_name, storage=storage)
 
 
+def stages_of(storage: RDBStorage, name: str) -> list[str]:
+    """The study `name` and its confirm study, as far as they are there.
+
+    Raises:
+        StorageError: neither is; names the studies that exist.
+    """
+    existing = {study.study_name for study in storage.get_all_studies()}
+    found = [stage for stage in (name, f"{name}{CONFIRM}") if stage in existing]
+    if not found:
+        load_study(storage, name)
+    return found
+
+
 def read_curves(engine: sa.Engine, study_name: str) -> dict[int, tuple[dict[str, Any], ...]]:
     """Trial number -> its EpochResults in order, as our table holds them."""
     query = sa.select(epochs.c.number, epochs.c.result).where(epochs.c.study == study_name)

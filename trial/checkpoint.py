@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -28,13 +28,6 @@ from trial.state import Progress, TrainState
 
 VERSION = "1"
 RNG_CPU, RNG_CUDA = "rng/cpu", "rng/cuda"
-
-
-class Position(NamedTuple):
-    """Where a training stands."""
-
-    epoch: int  # trained whole
-    step: int  # from the beginning
 
 
 class CheckpointError(ValueError):
@@ -100,8 +93,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, json.loads(header["content"])
 
 
-def read_position(path: Path) -> Position:
-    """Where a checkpoint goes on, from its header alone: whether the rest is whole, only `read_checkpoint` knows.
+def read_epoch(path: Path) -> int:
+    """Epochs behind a checkpoint, from its header alone: whether the rest is whole, only `read_checkpoint` knows.
 
     Raises:
         CheckpointError: no such file, or no checkpoint of this version.
@@ -110,7 +103,7 @@ def read_position(path: Path) -> Position:
         content = json.loads(header.get("content", "null"))
     if not isinstance(content, dict):
         raise _damaged(path, "its header has no content")
-    return Position(content["epoch"], content["step"])
+    return int(content["epoch"])
 
 
 @contextmanager

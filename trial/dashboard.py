@@ -11,7 +11,7 @@ from optuna_dashboard import run_server
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
-from storage.record import CONFIRM, load_study
+from storage.record import CONFIRM, stages_of
 from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, folder_of, url_of
 
@@ -32,10 +32,7 @@ def dashboard(
     try:
         with away_in_words():
             opened = open_existing(url_of(storage, runs))
-            existing = {study.study_name: study._study_id for study in opened.get_all_studies()}
-            found = {study: existing[study] for study in (name, f"{name}{CONFIRM}") if study in existing}
-            if not found:
-                load_study(opened, name)  # raises with the names that exist
+            found = {study: opened.get_study_id_from_name(study) for study in stages_of(opened, name)}
         _refuse_taken(port)
     except (SpaceError, StorageError) as error:
         raise refused(error) from None

@@ -15,7 +15,7 @@ from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
 from storage.lease import Lease
-from storage.record import CONFIRM, load_study
+from storage.record import CONFIRM, load_study, stages_of
 from storage.remove import remove_study
 from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, folder_of, url_of
@@ -43,7 +43,7 @@ def delete(
     try:
         with away_in_words():
             opened = open_existing(url_of(storage, runs))
-            studies = _stages(opened, name)
+            studies = stages_of(opened, name)
             folders = [] if keep_files else [f for s in studies if (f := folder_of(runs) / s).is_dir()]
             lease = Lease(opened.engine, name)
             try:
@@ -59,14 +59,6 @@ def delete(
     except (SpaceError, StorageError) as error:
         raise refused(error) from None
     console.print(f"removed    {', '.join([*studies, *map(str, folders)])}")
-
-
-def _stages(storage: RDBStorage, name: str) -> list[str]:
-    existing = {study.study_name for study in storage.get_all_studies()}
-    found = [study for study in (name, f"{name}{CONFIRM}") if study in existing]
-    if not found:
-        load_study(storage, name)  # raises with the names that exist
-    return found
 
 
 def _confirmed(storage: RDBStorage, studies: list[str], folders: list[Path]) -> bool:

@@ -110,10 +110,10 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
     study.set_attributes(
         trial._trial_id,
         {
+            "resumable_hash": config.resumable_hash,  # before the configuration, which is adopted with it
             "attempts": attempt + 1,
             "config": config.model_dump(mode="json"),
             "config_hash": config.hash,
-            "resumable_hash": config.resumable_hash,
             "store_key": place.store.name,
             "code": place.code,
             "provenance": place.provenance,

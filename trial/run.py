@@ -17,7 +17,7 @@ from search_spaces.space import REFERENCE
 from storage.database import away_in_words, open_existing, open_storage
 from storage.drain import Drain
 from storage.lease import Lease
-from storage.record import CONFIRM, TrialRecord, read_records, to_frame
+from storage.record import CONFIRM, TrialRecord, read_records, stages_of, to_frame
 from storage.study import DEFINITION, StudyStore
 from trial.cluster import cluster
 from trial.driver import StageRun, run_stage
@@ -229,8 +229,7 @@ def _run(
 def _finish(storage: RDBStorage, name: str, prepared: Prepared, stop: StopRequest, console: Console) -> SweepOutcome:
     """Report and export from what the store holds, also after an early stop."""
     request = prepared.request
-    existing = [study.study_name for study in storage.get_all_studies()]
-    studies = [study for study in (name, f"{name}{CONFIRM}") if study in existing]
+    studies = stages_of(storage, name)
     folder = request.runs / name
     best_path = folder / "best.yaml"
     best = export_best(storage, name, best_path) if name in studies else None

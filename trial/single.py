@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from optuna.trial import TrialState
 from rich.console import Console
 
 from data.store import MarketStore
-from search_spaces.config import TrialConfig, validated
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_storage
 from storage.errors import LostError
 from storage.lease import Lease
 from storage.study import StudyStore
 from trial import recording
-from trial.checkpoint import CheckpointError, read_position
+from trial.checkpoint import CheckpointError, read_epoch
 from trial.endings import TrialEnded
 from trial.evaluate import EpochResult, Scores
 from trial.facts import kept_provenance, tell_facts, whole_provenance
@@ -211,7 +208,8 @@ def _flight(study: StudyStore, prepared: PreparedTraining, settings: Settings) -
     tell_facts(study, prepared.panel, market, market.splits(config.data), config)
     study.study.set_user_attr("summary", f"one configuration, {request.config.name}")
     study.requeue_unfinished()
-    study.give_up_waiting(lambda attributes: _is_of_another(config, attributes))
+    ours = config.resumable_hash  # as is one that died before its first attribute
+    study.give_up_waiting(lambda attributes: attributes.get("resumable_hash", ours) != ours)
     place = Place(
         runs=request.runs.resolve(),
         store=market.folder.resolve(),
@@ -232,11 +230,5 @@ def _epochs_behind(study: StudyStore, runs: Path) -> int:
     """Epochs of the waiting trial that would be gone on with; 0 where a new one would begin."""
     for trial in study.waiting():
         path = latest_checkpoint(runs / study.name / str(trial.number), int(trial.user_attrs.get("attempts", 0)))
-        return 0 if path is None else read_position(path).epoch
+        return 0 if path is None else read_epoch(path)
     return 0
-
-
-def _is_of_another(config: TrialConfig, attributes: Mapping[str, Any]) -> bool:
-    """Whether a waiting trial was of another configuration; one that died before its first attribute is of any."""
-    known = attributes.get("config")
-    return known is not None and validated(known).resumable_hash != config.resumable_hash

@@ -16,7 +16,7 @@ from data.findings import counted
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
 from storage.lease import Holder, holder_of
-from storage.record import CONFIRM, TrialRecord, best_complete, load_study, read_records
+from storage.record import CONFIRM, TrialRecord, best_complete, read_records, stages_of
 from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, url_of
 
@@ -52,10 +52,7 @@ def look(storage: RDBStorage, name: str) -> Group:
     Raises:
         StorageError: neither exists.
     """
-    existing = {study.study_name for study in storage.get_all_studies()}
-    studies = [study for study in (name, f"{name}{CONFIRM}") if study in existing]
-    if not studies:
-        load_study(storage, name)  # raises with the names that exist
+    studies = stages_of(storage, name)
     parts: list[Text | Table] = [Text(_driver(name, holder_of(storage.engine, name)))]
     for study in studies:
         parts += _study(study, read_records(storage, study))

@@ -8,7 +8,7 @@ from storage.database import away_in_words, open_existing
 from storage.drain import LOOK_SECONDS, ask_to_stop
 from storage.errors import StorageError
 from storage.lease import holder_of
-from storage.record import CONFIRM, load_study
+from storage.record import CONFIRM, stages_of
 from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, url_of
 
@@ -25,7 +25,7 @@ def stop(name: SweepName, runs: Runs = None, storage: Storage = None) -> None:
             opened = open_existing(url_of(storage, runs))
             holder = holder_of(opened.engine, name)
             if holder is None or not holder.lives:
-                load_study(opened, _any_stage(opened.get_all_studies(), name))
+                stages_of(opened, name)
                 raise StorageError(f"a driver must run {name!r} to be stopped, but none does.")
             ask_to_stop(opened.engine, name)
     except StorageError as error:
@@ -34,12 +34,6 @@ def stop(name: SweepName, runs: Runs = None, storage: Storage = None) -> None:
         f"asked process {holder.pid} on {holder.host} to stop {name}; it looks every {LOOK_SECONDS:.0f} s and stops "
         f"after the epochs under way. python -m trial.status {name} shows it."
     )
-
-
-def _any_stage(studies: list, name: str) -> str:
-    """The search study, or the confirm study where there is only that one."""
-    names = {study.study_name for study in studies}
-    return f"{name}{CONFIRM}" if name not in names and f"{name}{CONFIRM}" in names else name
 
 
 if __name__ == "__main__":

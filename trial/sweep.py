@@ -23,7 +23,7 @@ from storage.database import check_url
 from storage.errors import StorageError
 from trial.console import open_console, refused
 from trial.duration import parse_duration
-from trial.request import Prepared, SweepRequest, prepare_sweep
+from trial.request import Prepared, SamplerName, SchedulerName, SweepRequest, prepare_sweep
 from trial.resources import ClusterError, Resources
 from trial.run import SweepOutcome, run_sweep
 
@@ -35,17 +35,6 @@ class StageName(StrEnum):
     search = "search"
     confirm = "confirm"
     both = "both"
-
-
-class SamplerChoice(StrEnum):
-    tpe = "tpe"
-    random = "random"
-    qmc = "qmc"
-
-
-class SchedulerChoice(StrEnum):
-    asha = "asha"
-    none = "none"
 
 
 @app.command()
@@ -91,10 +80,10 @@ def sweep(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sampler and of the search trials.")] = 0,
     sampler: Annotated[
-        SamplerChoice, typer.Option(help="Draws of the search: TPE, random, or quasi-random (scrambled Sobol).")
-    ] = SamplerChoice.tpe,
+        SamplerName, typer.Option(help="Draws of the search: TPE, random, or quasi-random (scrambled Sobol).")
+    ] = "tpe",
     scheduler: Annotated[
-        SchedulerChoice | None,
+        SchedulerName | None,
         typer.Option(help="Early stopping of the search. (default: the space's)", show_default=False),
     ] = None,
     cpus_per_trial: Annotated[float, typer.Option(min=0.01, help="CPUs that one trial takes.")] = 1.0,
@@ -133,8 +122,8 @@ def sweep(
             seeds=seeds,
             time_budget_seconds=parse_duration(time_budget) if time_budget is not None else None,
             seed=seed,
-            sampler=sampler.value,
-            scheduler=None if scheduler is None else scheduler.value,
+            sampler=sampler,
+            scheduler=scheduler,
             resources=Resources(cpus_per_trial, gpus_per_trial),
             address=address,
         )

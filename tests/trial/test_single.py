@@ -66,12 +66,13 @@ def test_a_damaged_checkpoint_of_its_own_is_refused_and_the_trial_waits(
     assert [record.state for record in open_study(tmp_path / "runs", "small")[1]] == ["COMPLETE"]
 
 
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_a_full_disk_at_the_end_costs_nothing_but_another_start(
     config_file: Path, sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     arguments = ("trial.train", config_file, "--data", sweep_panel, "--runs", tmp_path / "runs")
     with monkeypatch.context() as patch:
         patch.setattr(trial.session, "write_predictions", full)
@@ -89,9 +90,6 @@ def test_a_full_disk_at_the_end_costs_nothing_but_another_start(
 def test_a_disk_that_was_full_throughout_begins_again_and_says_so(
     config_file: Path, sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     arguments = ("trial.train", config_file, "--data", sweep_panel, "--runs", tmp_path / "runs")
     with monkeypatch.context() as patch:
         patch.setattr(trial.session, "write_predictions", full)
@@ -121,9 +119,6 @@ def test_a_trial_that_died_before_its_first_attribute_is_gone_on_with(
 def test_a_full_disk_when_stopped_is_not_called_saved(
     config_file: Path, sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(trial.keeper, "save_state", full)
     stopped = run("trial.train", config_file, "--data", sweep_panel, "--runs", tmp_path / "runs", "--max-steps", 2)
     assert stopped.returncode == 1
