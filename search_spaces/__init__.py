@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 
 from search_spaces.errors import SpaceError
+from search_spaces.from_file import SUFFIX, digest_of, load_space
+from search_spaces.full import SPACE as FULL
 from search_spaces.gat_ablation import SPACE as GAT_ABLATION
 from search_spaces.gnn_zoo import SPACE as GNN_ZOO
+from search_spaces.graph import SPACE as GRAPH
+from search_spaces.improvements import SPACE as IMPROVEMENTS
 from search_spaces.norm_ablation import SPACE as NORM_ABLATION
 from search_spaces.space import SearchSpace
 from search_spaces.training import SPACE as TRAINING
 
-SPACES: dict[str, SearchSpace] = {space.name: space for space in (GAT_ABLATION, NORM_ABLATION, GNN_ZOO, TRAINING)}
+__all__ = ["SPACES", "digest_of", "find_space"]
+SPACES: dict[str, SearchSpace] = {
+    space.name: space for space in (GAT_ABLATION, NORM_ABLATION, IMPROVEMENTS, GNN_ZOO, GRAPH, TRAINING, FULL)
+}
 
 
 def find_space(name: str) -> SearchSpace:
-    """The space of that name.
+    """The space of that name, or the one that a Python file defines.
 
     Raises:
         SpaceError: no such space; names those that exist, the nearest first.
     """
+    if name.endswith(SUFFIX):
+        return load_space(Path(name))
     if name in SPACES:
         return SPACES[name]
     nearest = sorted(SPACES, key=lambda known: -difflib.SequenceMatcher(None, name, known).ratio())

@@ -18,9 +18,11 @@ becomes one of its settings (ATFT_*).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
+from optuna.trial import Trial
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data.rules import broken_rules, load_yaml
@@ -29,9 +31,12 @@ from model.augment.identity import IdentityAugmentConfig
 from model.losses.config import BaseLossConfig, HuberLossConfig, MSELossConfig
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
+from search_spaces.space import Arm, Budget, SearchSpace
 from search_spaces.train import weights_for
 
 LAYER_SCALE, EMA_DECAY, HUBER_DELTA = 0.1, 0.999, 0.01  # of the predecessor, where it was on
+WARMUP_STEPS, RATE_FACTOR = 2000, 0.8  # its advice where Huber or the small head slows the start
+SWITCH = (True, False)
 
 
 class Improvements(BaseModel):
@@ -102,3 +107,73 @@ class Improvements(BaseModel):
 
     def _weights(self, num_horizons: int) -> tuple[float, ...]:
         return weights_for(num_horizons, ()) if self.huber_loss else (1.0,) * num_horizons
+
+
+def advised(config: TrialConfig, switches: Improvements) -> TrialConfig:
+    """With the longer warm-up and the lower rate where the predecessor's authors advise them."""
+    if not (switches.huber_loss or switches.output_head_small_init):
+        return config
+    rate = config.train.learning_rate * RATE_FACTOR
+    return config.replace(**{"train.schedule.warmup_steps": WARMUP_STEPS, "train.learning_rate": rate})
+
+
+def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
+    """Draws the switches that change a result; those of the machine are settings of it."""
+    switches = Improvements(
+        output_head_small_init=trial.suggest_categorical("output_head_small_init", SWITCH),
+        gat_temperature=trial.suggest_categorical("gat_temperature", (0.5, 1.0, 2.0)),
+        freq_dropout_p=trial.suggest_categorical("freq_dropout_p", (0.0, 0.05, 0.1, 0.2)),
+        use_ema=trial.suggest_categorical("use_ema", SWITCH),
+        huber_loss=trial.suggest_categorical("huber_loss", SWITCH),
+        online_normalization=trial.suggest_categorical("online_normalization", SWITCH),
+    )
+    return advised(switches.configure(base), switches)
+
+
+def _off_but(**switches: Any) -> Mapping[str, Any]:
+    """Changes of the reference, in which all switches are off."""
+    chosen = Improvements.model_validate(switches)
+    changes = _leaves(OFF.model_dump(), advised(chosen.configure(OFF), chosen).model_dump())
+    changes.pop("train.horizon_weights", None)  # as many as the market has horizons: the base's own
+    return changes
+
+
+def _leaves(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted key -> new value of what differs; a block of another kind is one value."""
+    changes: dict[str, Any] = {}
+    for key, value in after.items():
+        old = before[key]
+        if isinstance(value, dict) and isinstance(old, dict) and value.keys() == old.keys():
+            changes |= _leaves(old, value, f"{prefix}{key}.")
+        elif value != old:
+            changes[f"{prefix}{key}"] = value
+    return changes
+
+
+OFF = Improvements().configure(TrialConfig())
+SPACE = SearchSpace(
+    name="improvements",
+    summary="the predecessor's switches: small head, GAT temperature, FreqDropout, EMA, Huber, streaming scaler; arms: "
+    "each alone",
+    reference=OFF,
+    sample=sample,
+    arms={
+        "small_head": Arm("small-init head, longer warm-up, rate x 0.8", _off_but(output_head_small_init=True)),
+        "soft_attention": Arm("attention logits divided by 2", _off_but(gat_temperature=2.0)),
+        "freq_dropout": Arm("FreqDropout 0.1", _off_but(freq_dropout_p=0.1)),
+        "ema": Arm("averaged weights are evaluated", _off_but(use_ema=True)),
+        "huber": Arm("Huber 0.01, longer warm-up, rate x 0.8", _off_but(huber_loss=True)),
+        "streaming_scaler": Arm("the scaler reads the days once", _off_but(online_normalization=True)),
+    },
+    first_points=(
+        {
+            "output_head_small_init": False,
+            "gat_temperature": 1.0,
+            "freq_dropout_p": 0.0,
+            "use_ema": False,
+            "huber_loss": False,
+            "online_normalization": False,
+        },
+    ),
+    budget=Budget(trials=24),
+)

@@ -19,10 +19,15 @@ class ScheduleConfig(BaseModel):
 
     kind: str
     warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps that the rate rises over")
+    warmup_steps: int | None = Field(
+        None, ge=0, description="steps in the place of the share; at most half of the training's"
+    )
 
     def factor(self, step: int, total_steps: int) -> float:
         """Of the peak rate, for step 0 .. total_steps - 1: in (0, 1]."""
         warmup = round(total_steps * self.warmup_share)
+        if self.warmup_steps is not None:
+            warmup = min(self.warmup_steps, total_steps // 2)
         if step < warmup:
             return (step + 1) / (warmup + 1)
         return self.after_warmup(step - warmup, max(1, total_steps - warmup))

@@ -10,6 +10,7 @@ from optuna.trial import Trial
 
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
+from search_spaces.objectives import RANK_IC
 
 REFERENCE = "reference"
 Sampler = Callable[[Trial, TrialConfig], TrialConfig]
@@ -53,7 +54,8 @@ class SearchSpace:
     sample: Sampler
     arms: Mapping[str, Arm]
     first_points: tuple[Mapping[str, Any], ...] = ()
-    objective: str = "valid/rank_ic"
+    objectives: tuple[str, ...] = (RANK_IC,)  # the first one is what early stopping and the report go by
+    constraints: tuple[str, ...] = ()  # such as turnover<=0.5
     budget: Budget = field(default_factory=Budget)
     scheduler: Scheduler = field(default_factory=Scheduler)
 

@@ -6,12 +6,13 @@ import re
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import optuna
+import psutil
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
@@ -22,14 +23,23 @@ from storage.tables import check_version, create_tables, has_tables
 BUSY_TIMEOUT_SECONDS = 60
 CONNECT_TIMEOUT_SECONDS = 5
 BACK_OFF_SECONDS = (0.2, 1.0, 5.0)
+NETWORK_FILE_SYSTEMS = (
+    *("nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "9p", "davfs", "fuse.davfs"),
+    *("ceph", "fuse.ceph", "sshfs", "fuse.sshfs", "glusterfs", "fuse.glusterfs", "lustre", "gpfs", "beegfs"),
+    *("ocfs2", "gfs2", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone"),
+)
 PASSING = (sa.exc.OperationalError, StorageInternalError)  # busy or away
 # While a store is opened, also: tables that another process made between our look and our CREATE TABLE.
 OPENING = (*PASSING, sa.exc.ProgrammingError, sa.exc.IntegrityError, sqlite3.OperationalError)
 Result = TypeVar("Result")
+Address = str | sa.URL  # of a store; a URL object never shows its password
 
 
-def check_url(url: str) -> sa.URL:
+def check_url(url: Address) -> sa.URL:
     """Parses and normalises a store's URL; `postgresql://` gets psycopg 3.
+
+    Args:
+        url: text, which may not carry a password; or a URL that somebody put together from a safe place, which may.
 
     Raises:
         StorageError: not a URL, not a kind we keep, one that carries a password, or one that lives in memory.
@@ -38,15 +48,15 @@ def check_url(url: str) -> sa.URL:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError) as error:
         raise StorageError(
-            f"a store must be a database URL such as sqlite:///runs/sweeps.db, got {_without_password(url)!r}."
+            f"a store must be a database URL such as sqlite:///runs/sweeps.db, got {_without_password(str(url))!r}."
         ) from error
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise StorageError(f"a store must be sqlite or postgresql, got {backend!r}.")
-    if parsed.password or "password" in parsed.query:
+    if isinstance(url, str) and (parsed.password or "password" in parsed.query):
         raise StorageError(
             "a store's URL must not carry a password: it would show in process lists. Put it in ~/.pgpass "
-            "(PGPASSFILE) and leave it out of the URL."
+            "(PGPASSFILE) and leave it out of the URL, or keep the whole URL in a variable and give env:NAME."
         )
     if backend == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
@@ -55,11 +65,16 @@ def check_url(url: str) -> sa.URL:
     return parsed
 
 
+def shown_url(url: Address) -> str:
+    """As it may be shown: without a password."""
+    return check_url(url).render_as_string(hide_password=True)
+
+
 def _without_password(url: str) -> str:
     return re.sub(r":[^:/@]*@", ":***@", url)
 
 
-def check_reachable(url: str) -> None:
+def check_reachable(url: Address) -> None:
     """Proves that the store can be opened, without creating anything.
 
     Raises:
@@ -68,6 +83,7 @@ def check_reachable(url: str) -> None:
     parsed = check_url(url)
     if parsed.get_backend_name() == "sqlite":
         _check_sqlite_file(Path(str(parsed.database)))
+        refuse_network_disk(Path(str(parsed.database)))
         return
     engine = sa.create_engine(parsed, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
     try:
@@ -82,7 +98,17 @@ def check_reachable(url: str) -> None:
         engine.dispose()
 
 
-def open_storage(url: str) -> RDBStorage:
+def is_there(engine: sa.Engine) -> bool:
+    """Whether an open store takes a read now; asked once, without patience."""
+    try:
+        with engine.connect() as connection:
+            connection.execute(sa.text("SELECT 1"))
+    except sa.exc.SQLAlchemyError:
+        return False
+    return True
+
+
+def open_storage(url: Address) -> RDBStorage:
     """Opens, creating where needed, the store with Optuna's tables and ours.
 
     Raises:
@@ -103,7 +129,7 @@ def _create(parsed: sa.URL) -> RDBStorage:
     return _connect(parsed, create=True)
 
 
-def open_existing(url: str) -> RDBStorage:
+def open_existing(url: Address) -> RDBStorage:
     """Opens a store that must be there: a reader creates none.
 
     Raises:
@@ -200,6 +226,30 @@ def _check_sqlite_file(path: Path) -> None:
         raise StorageError(f"a SQLite store must be a database, but {path} is not: {error}") from error
     except OSError as error:
         raise StorageError(f"a SQLite store must be writable, but nothing can be made in {nearest}: {error}") from error
+
+
+def refuse_network_disk(path: Path, mounts: Sequence[tuple[str, str]] | None = None) -> None:
+    """SQLite in WAL mode shares memory between processes, and its locks are not kept over a network.
+
+    Args:
+        path: of the database, there or not.
+        mounts: mount point and file system of every disk; None: this machine's.
+
+    Raises:
+        StorageError: the path lies on a network file system.
+    """
+    if mounts is None:
+        mounts = [(disk.mountpoint, disk.fstype) for disk in psutil.disk_partitions(all=True)]
+    place = path.absolute().resolve()
+    holding = [(point, kind) for point, kind in mounts if place.is_relative_to(point)]
+    if not holding:
+        return
+    point, kind = max(holding, key=lambda mount: len(mount[0]))
+    if kind.lower() in NETWORK_FILE_SYSTEMS:
+        raise StorageError(
+            f"a SQLite store must lie on a disk of this machine, but {path} is on {kind} ({point}), where its locks do "
+            f"not hold and studies get damaged. Name a local file, or --storage postgresql://USER@HOST/DB."
+        )
 
 
 def _check_tables(path: Path) -> None:

@@ -18,7 +18,7 @@ LOOK_SECONDS = 2.0
 
 def ask_to_stop(engine: sa.Engine, study: str) -> str:
     """Leaves the wish, and returns in whose name."""
-    name = f"{_user()}@{socket.gethostname()}"
+    name = whoami()
     row = {"study": study, "number": None, "kind": STOP_REQUESTED, "message": f"asked to stop by {name}"}
 
     def insert() -> None:
@@ -51,6 +51,11 @@ class Drain:
         )
         with self._engine.connect() as connection:
             return connection.execute(wanted.order_by(events.c.id.desc()).limit(1)).first()
+
+
+def whoami() -> str:
+    """USER@HOST."""
+    return f"{_user()}@{socket.gethostname()}"
 
 
 def _user() -> str:

@@ -1,4 +1,4 @@
-"""A lease on a study: one driver writes its trials; a second one is refused while the first one lives."""
+"""A lease on a study: one driver writes its trials; a second one is refused, or joins, while the first one lives."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import os
 import socket
 import time
 import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from storage.database import persistently
+from storage.database import PASSING, persistently
 from storage.errors import LeaseLostError, StorageError
-from storage.tables import leases
+from storage.tables import joined, leases
 
 LIFETIME_SECONDS = 90.0
 RENEW_SECONDS = 10.0
@@ -103,9 +106,105 @@ class Lease:
             return connection.execute(leases.update().where(self._mine).values(expires=expires)).rowcount == 1
 
     def release(self) -> None:
-        """Gives the lease back; harmless when it is not ours any more."""
-        with self.engine.begin() as connection:
+        """Gives the lease back; harmless when it is not ours any more, or when the store is away: it expires."""
+        with suppress(*PASSING), self.engine.begin() as connection:
             connection.execute(leases.delete().where(self._mine))
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this driver may adopt what a dead one left."""
+        return True
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """Held while this driver counts and asks, so that drivers of one study do so one after the other."""
+        if self.engine.dialect.name != "postgresql":  # there, nobody can join
+            yield
+            return
+        key = {"key": zlib.crc32(f"ask {self.study}".encode())}
+        with self.engine.connect() as connection:
+            connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), key)
+            try:
+                yield
+            finally:
+                connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), key)
+                connection.rollback()
+
+
+class JoinedLease(Lease):
+    """Of a driver beside the one that holds the lease; takes the lease over once that one is dead."""
+
+    def __init__(self, engine: sa.Engine, study: str) -> None:
+        """
+        Raises:
+            StorageError: the store is SQLite, which several machines cannot share.
+        """
+        if engine.dialect.name != "postgresql":
+            raise StorageError(
+                "a second driver may join a study on PostgreSQL only, but this store is SQLite. Leave out --join, or "
+                "use --storage postgresql://.."
+            )
+        self.engine, self.study = engine, study
+        self.owner = uuid.uuid4().hex
+        self._renewed, self._is_first = time.time(), False
+        with self.engine.begin() as connection:
+            connection.execute(joined.insert().values(**self._row()))
+
+    @property
+    def is_first(self) -> bool:
+        return self._is_first
+
+    def renew(self) -> None:
+        """As `Lease.renew`; before it leads, also looks whether the lease is free."""
+        if self._is_first:
+            super().renew()
+            return
+        now = time.time()
+        if now - self._renewed < RENEW_SECONDS:
+            return
+        persistently(lambda: self._prolong_beside(now + LIFETIME_SECONDS))
+        holder = persistently(lambda: _row_of(self.engine, self.study))
+        if holder is None or not _lives(holder):
+            self._is_first = persistently(lambda: self._take(holder))
+        self._renewed = now
+
+    def _prolong_beside(self, expires: float) -> None:
+        with self.engine.begin() as connection:
+            own = (joined.c.study == self.study) & (joined.c.owner == self.owner)
+            if connection.execute(joined.update().where(own).values(expires=expires)).rowcount != 1:
+                raise LeaseLostError(f"this driver's place beside study {self.study!r} is gone; it stops.")
+
+    def release(self) -> None:
+        super().release()
+        with suppress(*PASSING), self.engine.begin() as connection:
+            own = (joined.c.study == self.study) & (joined.c.owner == self.owner)
+            connection.execute(joined.delete().where(own))
+
+
+def take_lease(engine: sa.Engine, study: str, join: bool = False) -> Lease:
+    """The lease, over a dead owner's where there is one; or, where `join` says so, a place beside a living one's.
+
+    Raises:
+        StorageError: a living driver holds it and `join` does not say so, or cannot be.
+    """
+    if join:
+        if engine.dialect.name != "postgresql":
+            return JoinedLease(engine, study)  # which says why not
+        holder = _row_of(engine, study)
+        if holder is not None and _lives(holder):
+            return JoinedLease(engine, study)
+    return Lease(engine, study)
+
+
+def living_owners(engine: sa.Engine, study: str) -> set[str]:
+    """Everybody who runs trials of the study now; what dead ones left of themselves is removed."""
+    with engine.begin() as connection:
+        first = list(connection.execute(sa.select(leases).where(leases.c.study == study)))
+        beside = list(connection.execute(sa.select(joined).where(joined.c.study == study)))
+        for row in beside:
+            if not _lives(row):
+                connection.execute(joined.delete().where((joined.c.study == study) & (joined.c.owner == row.owner)))
+    return {row.owner for row in (*first, *beside) if _lives(row)}
 
 
 def _row_of(engine: sa.Engine, study: str) -> Row | None:
@@ -119,7 +218,8 @@ def _held(holder: Row | None) -> StorageError:
     age = (time.time() - holder.taken) / 60
     return StorageError(
         f"one driver at a time may run a study, but process {holder.pid} on {holder.host} has been running "
-        f"{holder.study!r} for {age:.0f} min. Wait for it, stop it, or use another --name."
+        f"{holder.study!r} for {age:.0f} min. Wait for it, stop it (python -m trial.stop), use another --name, or on "
+        f"PostgreSQL --join it."
     )
 
 

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 from storage.errors import StorageError
 from storage.tables import epochs, events
 
+CONSTRAINTS = "constraints"  # attribute: name -> by how much it is broken; at most 0 where it holds
 CONFIRM = ".confirm"  # ends the name of a sweep's confirm study
 COLUMNS = ("number", "state", "value", "reason", "epochs", "arm", "seed", "fold")
 
@@ -41,6 +42,11 @@ class TrialRecord:
     @property
     def fold(self) -> str | None:
         return self.attributes.get("fold")
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether every constraint of its study holds."""
+        return all(violation <= 0 for violation in self.attributes.get(CONSTRAINTS, {}).values())
 
     @property
     def config(self) -> dict[str, Any] | None:
@@ -79,9 +85,14 @@ def read_events(storage: RDBStorage, study_name: str) -> list[StudyEvent]:
 
 
 def best_complete(records: Sequence[TrialRecord]) -> TrialRecord | None:
-    """The COMPLETE trial of the largest value, the earlier of equals; None where there is none."""
-    complete = [r for r in records if r.state == "COMPLETE" and r.value is not None]
-    return max(complete, key=lambda r: (r.value, -r.number)) if complete else None
+    """The COMPLETE trial of the largest value that keeps its constraints, the earlier of equals; None without one."""
+    return next(iter(best_first(records)), None)
+
+
+def best_first(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The COMPLETE trials that keep their constraints, the largest value first."""
+    complete = [r for r in records if r.state == "COMPLETE" and r.value is not None and r.is_feasible]
+    return sorted(complete, key=lambda r: (-(r.value or 0.0), r.number))
 
 
 def load_study(storage: RDBStorage, study_name: str) -> optuna.Study:

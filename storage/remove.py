@@ -1,4 +1,5 @@
-"""Removing a study with everything of it that our tables hold. Provenances stay: other studies may share them."""
+"""Removing a study with everything of it that our tables hold. Provenances stay: other studies may share them; so
+does the ledger, because what was tried on a market was tried."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import optuna
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
 
-from storage.tables import epochs, events
+from storage.tables import attempts, epochs, events
 
 
 def remove_study(storage: RDBStorage, name: str) -> None:
@@ -16,6 +17,6 @@ def remove_study(storage: RDBStorage, name: str) -> None:
         KeyError: no such study.
     """
     with storage.engine.begin() as connection:
-        for table in (epochs, events):
+        for table in (epochs, events, attempts):
             connection.execute(sa.delete(table).where(table.c.study == name))
     optuna.delete_study(study_name=name, storage=storage)

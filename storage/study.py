@@ -4,23 +4,65 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy as sa
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from storage.database import persistently
+from storage.draft import take_drawn
 from storage.errors import StorageError
-from storage.record import read_curves
-from storage.tables import epochs, events
+from storage.record import CONSTRAINTS, read_curves
+from storage.tables import attempts, epochs, events, ledger
+from storage.writes import (
+    count_states,
+    insert_new,
+    is_finished,
+    last_step,
+    put_attributes,
+    put_constraints,
+    put_outcome,
+    put_params,
+    put_step,
+    values_of_complete,
+)
 
-DEFINITION = "definition"
-UNFINISHED = (TrialState.RUNNING, TrialState.WAITING)
+DEFINITION, EPOCHS, KEY, DRIVER = "definition", "epochs", "key", "driver"
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """All that is written when an attempt at a trial is over. Plain values: it can wait in a file."""
+
+    number: int
+    trial_id: int
+    attempt: int
+    ending: str  # complete, asha, diverged, crash, oom, lost_node, interrupted, ..
+    state: str | None = None  # that is told; None: the trial waits for another attempt
+    values: tuple[float, ...] | None = None  # of a COMPLETE trial
+    attributes: dict[str, Any] = field(default_factory=dict)
+    events: tuple[tuple[str, str], ...] = ()  # kind, message
+    cost: dict[str, Any] = field(default_factory=dict)  # columns of the attempts' table
+    ledger: dict[str, Any] | None = None  # columns of the ledger's; None: it was never scored
+    held: bool = False  # it waits, but is not to be handed out yet
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Ending:
+        told = tuple((kind, message) for kind, message in content["events"])
+        values = None if content["values"] is None else tuple(content["values"])
+        return cls(**{**content, "events": told, "values": values})
 
 
 class StudyStore:
@@ -35,53 +77,85 @@ class StudyStore:
         name: str,
         sampler: optuna.samplers.BaseSampler | None = None,
         guard: Callable[[], None] = lambda: None,
+        directions: Sequence[StudyDirection] = (StudyDirection.MAXIMIZE,),
     ) -> None:
         self.storage, self.name, self._guard = storage, name, guard
         self.study = optuna.create_study(
-            storage=storage, study_name=name, direction="maximize", load_if_exists=True, sampler=sampler
+            storage=storage, study_name=name, directions=list(directions), load_if_exists=True, sampler=sampler
         )
 
-    def define(self, definition: Mapping[str, Any]) -> None:
-        """Writes what the study is about at its start; later it must be the same.
+    @cached_property
+    def key(self) -> str:
+        """Of this study and no other, also after it was removed and another one took its name."""
+        known = self.study.user_attrs.get(KEY)
+        if known is None:
+            known = uuid.uuid4().hex
+            persistently(lambda: self.study.set_user_attr(KEY, known))
+        return str(known)
+
+    def define(self, definition: Mapping[str, Any], epochs: int | None = None, accept: bool = False) -> list[str]:
+        """Writes what the study is about at its start; later it must be the same, but for more epochs.
+
+        Args:
+            definition: plain values, nested as one likes.
+            epochs: of a full trial; they may grow.
+            accept: what changed, as the study's definition from now on.
+
+        Returns:
+            What changed and was accepted, one sentence per setting.
 
         Raises:
-            StorageError: it changed; names what, from what, to what.
+            StorageError: something changed; names what, from what, to what.
         """
-        known, wanted = self.study.user_attrs.get(DEFINITION), json.loads(json.dumps(dict(definition)))
-        if known is None:
-            persistently(lambda: self.study.set_user_attr(DEFINITION, wanted))
-            return
-        keys = [*wanted, *(key for key in known if key not in wanted)]
-        changed = [f"{k}: {known.get(k)} -> {wanted.get(k)}" for k in keys if known.get(k) != wanted.get(k)]
-        if changed:
+        wanted = json.loads(json.dumps(dict(definition) | ({} if epochs is None else {EPOCHS: epochs})))
+        known = self.study.user_attrs.get(DEFINITION)
+        changed = [] if known is None else differences(known, wanted)
+        if changed and not accept:
             raise StorageError(
-                f"a study keeps its definition, but for {self.name!r} these changed: {'; '.join(changed)}. "
-                f"Use another --name, or another --runs folder."
+                f"a study keeps its definition, but for {self.name!r} these changed:\n  "
+                + "\n  ".join(changed)
+                + "\nTake them over with --accept-changes, or use another --name."
             )
+        if known != wanted:
+            persistently(lambda: self.study.set_user_attr(DEFINITION, wanted))
+        if changed:
+            self.note("changes_accepted", "; ".join(changed))
+            self.give_up_waiting(lambda attributes: "config" in attributes, "the study's definition changed")
+        return changed
 
-    def requeue_unfinished(self) -> list[int]:
+    def requeue_unfinished(self, others: Collection[str] = ()) -> list[int]:
         """Puts every trial that no driver runs any more back to WAITING: same number, same parameters.
 
         To be called by the lease holder alone. Curves that our table knows are copied to Optuna's where missing.
+
+        Args:
+            others: living drivers beside this one, whose trials are left alone; so is, while there are any, a trial
+                that does not say yet whose it is.
         """
         self._guard()
         curves = read_curves(self.storage.engine, self.name)
         numbers = []
         for trial in self._trials(TrialState.RUNNING):
-            for result in curves.get(trial.number, ()):
-                if result["epoch"] not in trial.intermediate_values:
-                    self._copy_step(trial._trial_id, result["epoch"], result["value"])
+            if others and trial.user_attrs.get(DRIVER) in (None, *others):
+                continue
+            with self.storage.engine.begin() as connection:
+                for result in curves.get(trial.number, ()):
+                    put_step(connection, trial._trial_id, result["epoch"], result["value"])
             self.put_back(trial._trial_id)
             numbers.append(trial.number)
         return numbers
 
-    def give_up_waiting(self, is_stale: Callable[[Mapping[str, Any]], bool]) -> list[int]:
+    def give_up_waiting(
+        self,
+        is_stale: Callable[[Mapping[str, Any]], bool],
+        why: str = "another configuration was trained under this name",
+    ) -> list[int]:
         """Ends, as FAIL, the waiting trials whose attributes say that nobody will go on with them."""
         self._guard()
         numbers = []
         for trial in self.waiting():
             if is_stale(trial.user_attrs):
-                story = {"reason": "abandoned", "sentence": "another configuration was trained under this name"}
+                story = {"reason": "abandoned", "sentence": why}
                 self.set_attributes(trial._trial_id, story)
                 self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
                 numbers.append(trial.number)
@@ -94,21 +168,60 @@ class StudyStore:
     def ask(self, cell: Mapping[str, Any] | None = None) -> optuna.Trial:
         """The next waiting trial, or a new one; `cell` fixes the parameters of a new one."""
         self._guard()
-        if cell is not None and not self.waiting():
+        if self.counts()[TrialState.WAITING.name]:
+            return persistently(self.study.ask)
+        if cell is not None:
             persistently(lambda: self.study.enqueue_trial(dict(cell)))
-        return persistently(self.study.ask)
+            return persistently(self.study.ask)
+        return persistently(self._ask_new)
+
+    def _ask_new(self) -> optuna.Trial:
+        """What `Study.ask` does where no trial waits, without looking for one."""
+        self.study._thread_local.cached_all_trials = None
+        return optuna.Trial(self.study, self.study._storage.create_new_trial(self.study._study_id))
+
+    def start(self, trial: optuna.Trial, attributes: Mapping[str, Any]) -> None:
+        """What was drawn and what the trial says of itself, in one transaction."""
+        self._guard()
+        drawn = take_drawn(trial)
+
+        def write() -> None:
+            with self.storage.engine.begin() as connection:
+                put_params(connection, trial._trial_id, drawn)
+                put_attributes(connection, trial._trial_id, attributes)
+
+        persistently(write)
 
     def known_epochs(self, number: int) -> tuple[dict[str, Any], ...]:
         """The EpochResults that are recorded for a trial."""
         return read_curves(self.storage.engine, self.name).get(number, ())
 
     def set_attributes(self, trial_id: int, attributes: Mapping[str, Any]) -> None:
+        """All of them, or none; those of a trial that was told stay as they are."""
         self._guard()
-        for key, value in attributes.items():
-            persistently(partial(self.storage.set_trial_user_attr, trial_id, key, value))
+        persistently(lambda: self._set_attributes(trial_id, attributes))
 
-    def record_epoch(self, trial_id: int, number: int, result: Mapping[str, Any]) -> bool:
-        """Writes one epoch to our table, then its copy to Optuna's; false where it was there already.
+    def record_epoch(
+        self,
+        trial_id: int,
+        number: int,
+        result: Mapping[str, Any],
+        fold: str | None = None,
+        horizons: Sequence[int] = (),
+        attempt: int = 0,
+    ) -> bool:
+        """Writes one epoch to our table, its copy to Optuna's and its events, all or nothing.
+
+        Args:
+            trial_id: Optuna's.
+            number: of the trial.
+            result: the EpochResult.
+            fold: that was scored.
+            horizons: trading days, in the order of the daily RankIC's values.
+            attempt: that sent it; of which attempt an epoch is, is not kept, because all would send the same.
+
+        Returns:
+            Whether it is new: false, and nothing changed, where it was there already or the trial was told.
 
         Raises:
             StorageError: a number of it is not finite: a failure is never stored as a result.
@@ -121,66 +234,124 @@ class StudyStore:
             "study": self.name,
             "number": number,
             "epoch": result["epoch"],
+            "fold": fold,
+            "horizons": list(horizons),
             "value": result["value"],
             "best_so_far": result["best_so_far"],
             "seconds": result["seconds"],
             "result": dict(result),
         }
-        is_new = persistently(lambda: self._insert_epoch(row))
-        if is_new:
-            persistently(lambda: self._copy_step(trial_id, result["epoch"], result["value"]))
-        return is_new
+        return persistently(lambda: self._insert_epoch(trial_id, row))
+
+    def end(self, ending: Ending) -> None:
+        """What an attempt leaves and the state, told or waiting again, all or nothing. Twice is as once."""
+        self._guard()
+        persistently(lambda: self._insert_ending(ending))
+        if ending.state is None and not ending.held:
+            self.put_back(ending.trial_id)
 
     def put_back(self, trial_id: int) -> None:
-        """A running trial waits again, for the next `ask`."""
+        """A running trial waits again, for the next `ask`; one that was told stays as it is."""
         self._guard()
-        self.storage.set_trial_state_values(trial_id, TrialState.WAITING)
+        try:
+            persistently(lambda: self.storage.set_trial_state_values(trial_id, TrialState.WAITING))
+        except UpdateFinishedTrialError:
+            return
 
-    def tell(self, number: int, state: TrialState, value: float | None = None) -> None:
+    def tell(self, number: int, state: TrialState, values: float | Sequence[float] | None = None) -> None:
         """Ends a trial: the last write. One that is ended already stays as it is."""
         self._guard()
         try:
-            persistently(lambda: self.study.tell(number, values=value, state=state, skip_if_finished=True))
+            persistently(lambda: self.study.tell(number, values=values, state=state, skip_if_finished=True))
         except UpdateFinishedTrialError:
             return
 
     def note(self, kind: str, message: str, number: int | None = None) -> None:
         """Appends an event."""
-        row = {"study": self.name, "number": number, "kind": kind, "message": message}
-        persistently(lambda: self._insert(events, row))
+
+        def insert() -> None:
+            with self.storage.engine.begin() as connection:
+                self._insert_event(connection, kind, message, number)
+
+        persistently(insert)
 
     def counts(self) -> dict[str, int]:
         """Trials by state's name."""
-        counts = {state.name: 0 for state in TrialState}
-        for trial in self.study.get_trials(deepcopy=False):
-            counts[trial.state.name] += 1
-        return counts
+        return self._read(lambda connection: count_states(connection, self.study._study_id))
 
     def complete_values(self) -> dict[int, float]:
-        """Number -> value of the COMPLETE trials."""
-        complete = self._trials(TrialState.COMPLETE)
-        return {trial.number: trial.values[0] for trial in complete if trial.values}
+        """Number -> value of the COMPLETE trials; the first one, where there are several objectives."""
+        return self._read(lambda connection: values_of_complete(connection, self.study._study_id))
 
     @property
     def num_finished(self) -> int:
-        return sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
+        return sum(number for state, number in self.counts().items() if TrialState[state].is_finished())
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=states)
 
-    def _insert_epoch(self, row: Mapping[str, Any]) -> bool:
-        try:
-            self._insert(epochs, row)
-        except sa.exc.IntegrityError:
-            return False
+    def _read(self, query: Callable[[sa.Connection], Result]) -> Result:
+        def read() -> Result:
+            with self.storage.engine.connect() as connection:
+                return query(connection)
+
+        return persistently(read)
+
+    def _insert_epoch(self, trial_id: int, row: Mapping[str, Any]) -> bool:
+        with self.storage.engine.begin() as connection:
+            if is_finished(connection, trial_id) or not insert_new(connection, epochs, row):
+                return False
+            put_step(connection, trial_id, row["epoch"], row["value"])
+            for event in row["result"].get("events", ()):
+                self._insert_event(connection, event["kind"], event["sentence"], row["number"])
         return True
 
-    def _insert(self, table: sa.Table, row: Mapping[str, Any]) -> None:
+    def _insert_ending(self, ending: Ending) -> None:
+        own = {"study": self.name, "number": ending.number}
+        attempt = own | {"attempt": ending.attempt, "ending": ending.ending} | ending.cost
+        entry = None if ending.ledger is None else own | {"study_key": self.key} | ending.ledger
         with self.storage.engine.begin() as connection:
-            connection.execute(table.insert().values(**row))
+            if is_finished(connection, ending.trial_id):
+                return
+            put_attributes(connection, ending.trial_id, ending.attributes)
+            put_constraints(connection, ending.trial_id, ending.attributes.get(CONSTRAINTS, {}))
+            if entry is not None:
+                insert_new(connection, ledger, entry)
+            if insert_new(connection, attempts, attempt):
+                for kind, message in ending.events:
+                    self._insert_event(connection, kind, message, ending.number)
+            if ending.state is not None:
+                self._tell(connection, ending.trial_id, TrialState[ending.state], ending.values)
 
-    def _copy_step(self, trial_id: int, epoch: int, value: float) -> None:
-        try:
-            self.storage.set_trial_intermediate_value(trial_id, epoch, value)
-        except UpdateFinishedTrialError:
-            return
+    def _tell(
+        self, connection: sa.Connection, trial_id: int, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """The commit. A PRUNED trial of one objective gets its last step's value, as Optuna has it."""
+        if state is TrialState.PRUNED and len(self.study.directions) == 1:
+            last = last_step(connection, trial_id)
+            values = None if last is None else (last,)
+        put_outcome(connection, trial_id, state, values)
+
+    def _set_attributes(self, trial_id: int, content: Mapping[str, Any]) -> None:
+        with self.storage.engine.begin() as connection:
+            if not is_finished(connection, trial_id):
+                put_attributes(connection, trial_id, content)
+
+    def _insert_event(self, connection: sa.Connection, kind: str, message: str, number: int | None) -> None:
+        row = {"study": self.name, "number": number, "kind": kind, "message": message}
+        connection.execute(events.insert().values(**row))
+
+
+def differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """'train.learning_rate: 0.001 -> 0.002' for every setting that is not the same; more epochs are no difference."""
+    old, new = _flat(known), _flat(wanted)
+    changed = [key for key in (*new, *(key for key in old if key not in new)) if old.get(key) != new.get(key)]
+    grown = EPOCHS in new and new[EPOCHS] >= old.get(EPOCHS, 0)
+    return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in changed if not (key == EPOCHS and grown)]
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 import ray
 from ray._private import ray_constants
 
-from trial.resources import ClusterError, Resources
+from trial.resources import ClusterError, Node, Resources, refuse_unplaceable
 from trial.settings import ALLOCATOR_ENVIRONMENT, RAY_ENVIRONMENT, Settings
 
 LOOPBACK = ("127.0.0.1:", "localhost:")
@@ -28,7 +29,7 @@ def cluster(address: str | None, resources: Resources, settings: Settings) -> It
     if started_here:
         _start(address, settings)
     try:
-        _refuse_unplaceable(resources)
+        refuse_unplaceable(resources, living_nodes())
         yield
     finally:
         if started_here:
@@ -71,11 +72,22 @@ def _keep_to_loopback() -> None:
     ray_constants.ENABLE_RAY_CLUSTER = False
 
 
-def _refuse_unplaceable(resources: Resources) -> None:
-    total = ray.cluster_resources()
-    for name, wanted in (("CPU", resources.cpus), ("GPU", resources.gpus)):
-        if wanted > total.get(name, 0.0):
-            raise ClusterError(
-                f"a trial must fit the cluster, but asks for {wanted:g} {name} where there are "
-                f"{total.get(name, 0.0):g}. Lower --{name.lower()}s-per-trial."
-            )
+def room_for(resources: Resources) -> int:
+    """Trials that the cluster can run at once, by CPUs and GPUs."""
+    room = 0.0
+    for node in living_nodes():
+        by_gpus = node.gpus / resources.gpus if resources.gpus else math.inf
+        room += math.floor(min(node.cpus / resources.cpus, by_gpus) + 1e-6)
+    return max(1, int(room))
+
+
+def living_nodes() -> list[Node]:
+    """Of the cluster that this process has joined."""
+    found = []
+    for node in ray.nodes():
+        if not node["Alive"]:
+            continue
+        has = node["Resources"]
+        amounts = (has.get("CPU", 0.0), has.get("GPU", 0.0), has.get("memory", 0.0) / 2**20)
+        found.append(Node(node["NodeManagerHostname"], *amounts))
+    return found

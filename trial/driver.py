@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optuna.trial import TrialState
 from ray import tune
 from ray.tune.error import TuneError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from storage.database import away_in_words
 from storage.drain import Drain
-from storage.errors import StorageError
+from storage.errors import StorageError, StoreAwayError
 from storage.lease import Lease
 from storage.record import read_curves
+from storage.spool import SPOOL, SpooledStudy
 from storage.study import StudyStore
+from trial.hung import HungWorkers
+from trial.interrupt import ask_to_leave
 from trial.live import Display
 from trial.notify import FailureNotice
 from trial.order import Flight
 from trial.plan import Plan
 from trial.recorder import StudyRecorder
 from trial.request import Early
-from trial.resources import Resources
 from trial.retention import Retention
+from trial.retries import Retries
 from trial.scheduler import StudyASHA
 from trial.searcher import StudySearcher
-from trial.settings import read_settings
+from trial.settings import read_settings, told_to_ray
+from trial.slots import Slots
 from trial.stopping import StopRequest
 from trial.worker import SweepTrial
-
-FUTILE_ROUNDS = 3  # a machine that takes every worker away must not keep the driver for ever
 
 
 @dataclass(frozen=True)
@@ -43,57 +48,92 @@ class StageRun:
     lease: Lease
     drain: Drain
     early: Early | None
-    resources: Resources
     stop: StopRequest
     display: Display
     runs: Path
+    room: int = 1  # trials that the cluster can run at once
+    concurrent: int | None = None  # trials at once, at most
     worker: type[tune.Trainable] = SweepTrial
+    watch: Callable[[dict[str, Flight]], None] = lambda flights: None  # looks at the budgets now and then
 
 
 def run_stage(stage: StageRun) -> None:
-    """Runs until the plan's target of finished trials is reached or `stop` asks; leaves nothing RUNNING.
+    """Runs until the plan asks for nothing more or `stop` asks; leaves nothing RUNNING.
 
-    A trial whose worker was taken away waits, and is handed out again: by this round, or by the next one. Where
-    nothing finishes in FUTILE_ROUNDS rounds in a row, what waits is left to the next start.
+    A trial that its machine failed is handed out again after a pause; while the store is away, what arrives is spooled.
 
     Raises:
         StorageError: the store stayed away, or the lease was lost.
     """
-    study, futile, notice = stage.study, 0, FailureNotice(read_settings())
-    while study.num_finished < stage.plan.target and stage.stop.reason is None and futile < FUTILE_ROUNDS:
-        finished = study.num_finished
-        _run_round(stage, notice)
-        futile = futile + 1 if study.num_finished == finished else 0
-
-
-def _run_round(stage: StageRun, notice: FailureNotice) -> None:
-    """One run of Tune, of as many trials as the plan still lacks."""
-    study, display = stage.study, stage.display
     flights: dict[str, Flight] = {}
-    settings = read_settings()
-    quota = settings.checkpoint_quota_mib * 2**20
-    retention = Retention(stage.runs / study.name, settings.keep_checkpoints, quota)
-
-    def tick() -> None:
-        stage.lease.renew()
-        stage.stop.asked = stage.stop.asked or stage.drain.asked()
-        display.tick(study, flights)
-
-    def settle(flight: Flight) -> None:
-        retention.after(flight, study.complete_values())
-        notice.after(flight)
-
-    recorder = StudyRecorder(study, flights, lambda: display.change(study, flights), tick, settle)
-    scheduler = _scheduler(study, flights, stage.early)
+    study = SpooledStudy(stage.study, stage.runs / stage.study.name / SPOOL, stage.display.say)
+    retries = Retries(study)
+    at_once = min(stage.room, stage.concurrent or stage.room)
+    slots = Slots(at_once, may_queue=at_once == stage.room)
+    recorder = _recorder(stage, study, retries, slots, flights)
+    pending = str(slots.most_flights)  # or workers would start one after the other
+    patience = read_settings().store_patience_seconds
+    searcher = StudySearcher(stage.plan, flights, study, retries, stage.stop, slots, patience)
     try:
-        _tuner(stage, StudySearcher(stage.plan, flights), scheduler, recorder).fit()
+        with told_to_ray(TUNE_MAX_PENDING_TRIALS_PG=pending):
+            _tuner(stage, searcher, _scheduler(stage.study, flights, stage.early), recorder).fit()
     except TuneError as error:
         if (told := _of_the_store(error)) is None:
             raise
         raise told from None
     finally:
+        flights |= {f"asked-{flight.order.number}": flight for flight in stage.plan.give_back()}
         recorder.release_all()
+        retries.hand_out(everything=True)
         shutil.rmtree(_ray_folder(stage.runs), ignore_errors=True)
+    if study.away is not None:
+        raise study.farewell
+
+
+def _recorder(
+    stage: StageRun, study: SpooledStudy, retries: Retries, slots: Slots, flights: dict[str, Flight]
+) -> StudyRecorder:
+    """What is done after each epoch, each end of a trial, and each of Tune's steps."""
+    settings, display = read_settings(), stage.display
+    quota = settings.checkpoint_quota_mib * 2**20
+    retention = Retention(stage.runs / stage.study.name, settings.keep_checkpoints, quota)
+    notice, hung = FailureNotice(settings), HungWorkers(settings.hang_seconds)
+
+    def while_there(action: Callable[[], object]) -> None:
+        """What only reads, or can be left out: not while the store is away."""
+        if study.away is not None:
+            return
+        try:
+            with away_in_words():
+                action()
+        except StoreAwayError as error:
+            study.went_away(error)
+
+    def after_epoch(flight: Flight) -> None:
+        while_there(lambda: display.epoch(stage.study, flights))
+
+    def after_end(flight: Flight) -> None:
+        slots.hear(flight)
+        if flight.outcome is not None and flight.outcome.state is TrialState.FAIL:
+            stage.plan.note_failure(flight)
+        while_there(lambda: retention.after(flight, stage.study.complete_values()))
+        notice.after(flight)
+        while_there(lambda: display.change(stage.study, flights))
+
+    def look_around() -> None:
+        stage.lease.renew()
+        stage.stop.asked = stage.stop.asked or stage.drain.asked()
+        stage.watch(flights)
+        display.tick(stage.study, flights)
+
+    def after_step(trials: list[Any]) -> None:
+        study.is_back()
+        while_there(look_around)
+        if stage.stop.reason is not None:
+            ask_to_leave(flights.values())
+        hung.look(trials, flights)
+
+    return StudyRecorder(study, flights, retries, after_epoch, after_end, after_step)
 
 
 def _of_the_store(error: BaseException | None) -> StorageError | None:
@@ -114,13 +154,13 @@ def _scheduler(study: StudyStore, flights: dict[str, Flight], early: Early | Non
 
 def _tuner(stage: StageRun, searcher: StudySearcher, scheduler: TrialScheduler, recorder: StudyRecorder) -> tune.Tuner:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what goes wrong is in the study, with its reason
-    placed: Any = tune.with_resources(stage.worker, {"cpu": stage.resources.cpus, "gpu": stage.resources.gpus})
+    placed: Any = tune.with_resources(stage.worker, lambda config: tune.PlacementGroupFactory([config["resources"]]))
     return tune.Tuner(
         placed,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
-            num_samples=stage.plan.target - stage.study.num_finished,
+            num_samples=-1,  # until the plan has no more
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import torch
 from optuna.storages import RDBStorage
 
+from data.market import MarketSketch
 from data.splits import Splits
 from data.store import MarketStore
 from search_spaces.config import TrialConfig
+from storage.ledger import market_id
 from storage.provenance import keep_provenance, provenance
 from storage.study import StudyStore
 
@@ -69,6 +72,16 @@ def summary_of(whole: dict[str, Any]) -> dict[str, str]:
         "gpus": ", ".join(hardware["gpus"]) or "none",
         **{f"version/{name}": whole["packages"].get(name, "?") for name in ("torch", "optuna", "ray", "numpy")},
     }
+
+
+def market_number(storage: RDBStorage, market: MarketStore) -> int:
+    """By which the store's ledger knows the market, however much its panels have grown."""
+    own = market.sketch
+
+    def is_same(known: Mapping[str, Any]) -> bool:
+        return own.overlap(MarketSketch.from_dict(dict(known))).is_same_market
+
+    return market_id(storage.engine, market.meta.market["sketch"], is_same)
 
 
 def kept_provenance(storage: RDBStorage) -> str:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import signal
 import threading
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trial.order import Flight
 
 TAKEN_AWAY = "taken-away"  # file of an attempt whose worker was told to end
+LEAVE = "leave"  # file by which the driver asks a worker to leave after the step under way
+ALIVE = "alive"  # file that a worker touches between two steps
+SIGN_SECONDS = 1.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -41,7 +51,9 @@ class Interruption:
     The second signal is the previous handler's again, so that nobody has to wait for a slow step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder`: the attempt's, where a driver looks for signs of life and leaves its own."""
+        self._folder, self._signed = folder, -math.inf
         self._heard: int | None = None
         self._previous: dict[int, Any] = {}
 
@@ -54,9 +66,14 @@ class Interruption:
         self._restore()
 
     def check(self) -> None:
-        """Raises Interrupted once a signal has come."""
+        """Raises Interrupted once a signal has come, Stopped once the driver asked; leaves a sign of life."""
         if self._heard is not None:
             raise Interrupted(self._heard)
+        if self._folder is not None and time.monotonic() - self._signed > SIGN_SECONDS:
+            self._signed = time.monotonic()
+            _touch(self._folder / ALIVE)
+            if (self._folder / LEAVE).exists():
+                raise Stopped("because the driver asked")
 
     def _hear(self, number: int, _: FrameType | None) -> None:
         self._heard = number
@@ -90,6 +107,19 @@ class Farewell:
         (self._folder / TAKEN_AWAY).touch()
         self.withdraw()
         deliver_again(number)
+
+
+def ask_to_leave(flights: Iterable[Flight]) -> None:
+    """Asks workers, wherever they run, to write a checkpoint after the step under way."""
+    for flight in flights:
+        _touch(flight.order.folder / LEAVE)
+
+
+def _touch(path: Path) -> None:
+    """As far as the disk allows: a sign that cannot be left is none."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
 
 
 def deliver_again(number: int) -> None:

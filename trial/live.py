@@ -29,6 +29,7 @@ class Display:
         self.console, self.stage, self.target, self.epochs = console, stage, target, epochs
         self._told = {trial.number for trial in _finished(study)}
         self._before, self._started, self._drawn = len(self._told), time.monotonic(), 0.0
+        self._is_quiet = console.quiet
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Display:
@@ -42,11 +43,19 @@ class Display:
         if self._live:
             self._live.stop()
 
+    def say(self, sentence: str) -> None:
+        """Something that the reader should know, above the table."""
+        self.console.print(sentence, markup=False, soft_wrap=True)
+
+    def epoch(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:
+        """A result was recorded."""
+        self.tick(study, flights)
+
     def change(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:
-        """A result or an outcome was recorded."""
+        """An outcome was recorded."""
         if self._live:
             self._draw(study, flights)
-        else:
+        elif not self._is_quiet:
             self._tell_finished(study)
 
     def tick(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from trial.settings import read_settings
+from storage.database import Address
+from trial.settings import read_settings, store_of
 
 StudyName = Annotated[str, typer.Argument(help="Study, such as gat_ablation or gat_ablation.confirm.")]
 SweepName = Annotated[str, typer.Argument(help="Study, such as gat_ablation; its confirm study goes with it.")]
 Runs = Annotated[Path | None, typer.Option(help="Folder of runs. (default: runs)", show_default=False)]
 Storage = Annotated[
-    str | None, typer.Option(help="Database. (default: sqlite:///<runs>/sweeps.db)", show_default=False)
+    str | None, typer.Option(help="Database, or env:NAME. (default: sqlite:///<runs>/sweeps.db)", show_default=False)
 ]
 
 
@@ -22,6 +23,6 @@ def folder_of(runs: Path | None) -> Path:
     return runs or read_settings().runs
 
 
-def url_of(storage: str | None, runs: Path | None) -> str:
+def url_of(storage: str | None, runs: Path | None) -> Address:
     """The database that was asked for, or the folder's own."""
-    return storage or f"sqlite:///{folder_of(runs)}/sweeps.db"
+    return store_of(storage, folder_of(runs))

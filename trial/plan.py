@@ -3,61 +3,144 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import optuna
 from optuna.distributions import CategoricalDistribution
+from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from search_spaces.config import TrialConfig, validated
 from search_spaces.space import SearchSpace
+from storage.draft import draft
 from storage.study import StudyStore
 from trial.keeper import CHECKPOINT
 from trial.machine import Machine
-from trial.order import Flight, TrialOrder
+from trial.order import Flight, Goal, Outcome, TrialOrder
+from trial.recording import finish
 
 MAX_SEEDS = 20  # the seeds that confirm may draw from: a categorical parameter keeps its choices for ever
+
+KNOWN_FAILURE = "known_failure"
+FOR_GOOD = ("error", "oom", "crash", "hung")  # reasons of a FAIL that would come again
 
 
 class Plan(Protocol):
     """What the searcher needs of a stage."""
 
+    study: StudyStore
     target: int
 
     def next_flight(self) -> Flight | None:
-        """The next order, or None when the stage has asked for all it wants."""
+        """The next order; None when the stage has asked for all it wants, or must wait for what is under way."""
+        ...
+
+    def give_back(self) -> list[Flight]:
+        """After a run: what was asked and never handed out."""
+        ...
+
+    def note_failure(self, flight: Flight) -> None:
+        """A trial failed for good."""
         ...
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a stage's trials run and write."""
+    """Where a stage's trials run and write, and what they are judged by."""
 
     runs: Path
     store: Path
     machine: Machine
     code: str  # hash of the product's source
     provenance: str  # key of code, packages and hardware in the store
+    driver: str = ""  # who asks: the lease's owner
+    gpus: float = 0.0  # per trial
+    resources: Callable[[TrialConfig], dict[str, float]] = lambda config: {"CPU": 1.0}  # that a trial is placed by
+    market: int | None = None  # by which the ledger knows it
+    goal: Goal = field(default_factory=Goal)
+    closed: Callable[[], bool] = lambda: False  # whether a budget is used up: nothing more is asked
+    exclusively: Callable[[], AbstractContextManager[None]] = nullcontext  # held while several drivers ask in turn
 
 
 class SearchPlan:
-    """Draws until `target` trials are finished or in flight; waiting ones of earlier drivers come first."""
+    """Draws until `target` trials are finished or in flight; waiting ones of earlier drivers come first.
 
-    def __init__(self, study: StudyStore, space: SearchSpace, base: TrialConfig, place: Place, target: int) -> None:
+    Args:
+        study: to ask.
+        space: to draw from.
+        base: the configuration that draws change.
+        place: where trials run.
+        target: finished trials to reach.
+        first_points: to try before anything is drawn, in a study that has no trial yet.
+        sampler: of the trial of a number: equal seeds draw equally, in one run or in several.
+        batch: trials that are asked together and all finished before the next are asked; None: as workers get free.
+    """
+
+    def __init__(
+        self,
+        study: StudyStore,
+        space: SearchSpace,
+        base: TrialConfig,
+        place: Place,
+        target: int,
+        first_points: Sequence[Mapping[str, Any]] = (),
+        sampler: Callable[[int], BaseSampler] | None = None,
+        batch: int | None = None,
+    ) -> None:
         self.study, self.space, self.base, self.place, self.target = study, space, base, place, target
+        self._sampler, self._batch, self._asked = sampler, batch, deque[Flight]()
+        self._failed = known_failures(study, place.code)
         if not study.study.get_trials(deepcopy=False):
-            for point in space.first_points:
+            for point in first_points:
                 study.study.enqueue_trial(dict(point), skip_if_exists=True)
 
     def next_flight(self) -> Flight | None:
-        counts = self.study.counts()
-        active = sum(n for state, n in counts.items() if state != TrialState.WAITING.name)
-        if active >= self.target:
+        if self._asked:
+            return self._asked.popleft()
+        if self._batch is None:
+            return self._ask()
+        if self.study.counts()[TrialState.RUNNING.name]:
             return None
-        trial = self.study.ask()
+        self._asked.extend(flight for flight in (self._ask() for _ in range(self._batch)) if flight is not None)
+        return self._asked.popleft() if self._asked else None
+
+    def give_back(self) -> list[Flight]:
+        left = list(self._asked)
+        self._asked.clear()
+        return left
+
+    def _ask(self) -> Flight | None:
+        """A configuration that is known to fail is told so and not tried; the next one is asked."""
+        while (flight := self._draw()) is not None:
+            config = flight.order.config
+            if (earlier := self._failed.get(identity(config.hash, config.seed, config.fold))) is None:
+                return flight
+            sentence = f"the same configuration, seed and code failed as trial {earlier}; it was not tried again"
+            flight.outcome = Outcome(TrialState.FAIL, KNOWN_FAILURE, sentence)
+            finish(self.study, flight)
+        return None
+
+    def note_failure(self, flight: Flight) -> None:
+        """A trial that failed for good: its configuration is not tried again."""
+        config = flight.order.config
+        self._failed[identity(config.hash, config.seed, config.fold)] = flight.order.number
+
+    def _draw(self) -> Flight | None:
+        if self.place.closed():
+            return None
+        with self.place.exclusively():
+            counts = self.study.counts()
+            total = sum(counts.values())
+            if total - counts[TrialState.WAITING.name] >= self.target:
+                return None
+            trial = draft(self.study.ask())
+        if self._sampler is not None:  # what is drawn follows from the number, also where it is asked a second time
+            self.study.study.sampler = self._sampler(trial.number)
         config = self.space.sample(trial, self.base)
         return start_flight(self.study, trial, config, self.place)
 
@@ -80,17 +163,41 @@ class ConfirmPlan:
         self.target = len(self.cells)
 
     def next_flight(self) -> Flight | None:
-        taken = [_cell(trial) for trial in self.study.study.get_trials(deepcopy=False)]
-        waiting = self.study.counts()[TrialState.WAITING.name]
-        free = [cell for cell in self.cells if cell not in taken]
-        if not free and not waiting:
+        if self.place.closed():
             return None
-        trial = self.study.ask(free[0] if free else None)
+        with self.place.exclusively():
+            taken = [_cell(trial) for trial in self.study.study.get_trials(deepcopy=False)]
+            waiting = self.study.counts()[TrialState.WAITING.name]
+            free = [cell for cell in self.cells if cell not in taken]
+            if not free and not waiting:
+                return None
+            trial = draft(self.study.ask(free[0] if free else None))
         for name, distribution in self.distributions.items():
             trial.suggest_categorical(name, distribution.choices)
         seed, fold = trial.params["seed"], trial.params["fold"]
         config = self.arms[trial.params["arm"]].replace(seed=seed, fold=fold)
         return start_flight(self.study, trial, config, self.place)
+
+    def give_back(self) -> list[Flight]:
+        return []
+
+    def note_failure(self, flight: Flight) -> None:
+        """Cells are all different: none is tried twice."""
+
+
+def identity(config_hash: str, seed: int, fold: str) -> tuple[str, int, str]:
+    """Of trials that would fail alike."""
+    return config_hash, seed, fold
+
+
+def known_failures(study: StudyStore, code: str) -> dict[tuple[str, int, str], int]:
+    """What failed for good under this code -> the trial's number."""
+    found = {}
+    for trial in study.study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
+        attributes = trial.user_attrs
+        if attributes.get("code") == code and attributes.get("reason") in FOR_GOOD:
+            found[identity(attributes["config_hash"], attributes["seed"], attributes["fold"])] = trial.number
+    return found
 
 
 def _cell(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
@@ -107,11 +214,12 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
     attempt = int(attributes.get("attempts", 0))
     known = study.known_epochs(trial.number)
     folder = place.runs / study.name / str(trial.number)
-    study.set_attributes(
-        trial._trial_id,
+    study.start(
+        trial,
         {
             "resumable_hash": config.resumable_hash,  # before the configuration, which is adopted with it
             "attempts": attempt + 1,
+            "driver": place.driver,
             "config": config.model_dump(mode="json"),
             "config_hash": config.hash,
             "store_key": place.store.name,
@@ -134,7 +242,16 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
         machine=place.machine,
         config=config,
     )
-    return Flight(order, trial._trial_id, list(known))
+    return Flight(
+        order,
+        trial._trial_id,
+        list(known),
+        goal=place.goal,
+        gpus=place.gpus,
+        market=place.market,
+        resources=place.resources(config),
+        retries=dict(attributes.get("retries", {})),
+    )
 
 
 def latest_checkpoint(folder: Path, attempt: int) -> Path | None:

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from optuna.trial import TrialState
+from ray import cloudpickle
 from ray.tune import Callback
 
-from storage.study import StudyStore
+from storage.spool import SpooledStudy
 from trial import recording
+from trial.failures import Failure
 from trial.interrupt import TAKEN_AWAY
 from trial.order import Flight, Outcome
+from trial.ray_errors import classified
+from trial.retries import Retries
 from trial.unsaved import Unsaved
 
-ERROR_LENGTH = 2000
 NOT_REUSED = "reuse requires reset_config()"  # what Ray makes of a worker that asks to be replaced: no failure
-
 SENTENCE = "its worker was told to end (SIGTERM); the trial goes on from its last step in another one"
 
 
@@ -26,14 +28,15 @@ class StudyRecorder(Unsaved, Callback):
 
     def __init__(
         self,
-        study: StudyStore,
+        study: SpooledStudy,
         flights: dict[str, Flight],
-        on_change: Callable[[], None],
-        on_tick: Callable[[], None],
-        on_finish: Callable[[Flight], object] = lambda flight: None,
+        retries: Retries,
+        on_epoch: Callable[[Flight], object],
+        on_finish: Callable[[Flight], object],
+        on_tick: Callable[[list[Any]], object],
     ) -> None:
-        self._study, self._flights = study, flights
-        self._on_change, self._on_tick, self._on_finish = on_change, on_tick, on_finish
+        self._study, self._flights, self._retries = study, flights, retries
+        self._on_epoch, self._on_finish, self._on_tick = on_epoch, on_finish, on_tick
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any) -> None:
         flight = self._flights[trial.trial_id]
@@ -41,14 +44,17 @@ class StudyRecorder(Unsaved, Callback):
         if "ended" in result:
             flight.outcome = Outcome(TrialState.PRUNED, **result["ended"])
             return
-        if "unwritten" in result:
-            self._study.note("unwritten", f"attempt {flight.order.attempt}: {result['unwritten']}", flight.order.number)
+        if result.get("left") == "interrupted":
+            flight.interrupt("interrupted", result["why"])
+            return
+        if "left" in result:
+            self._retries.judge(flight, Failure(result["left"], result["why"]))
             return
         epoch = result["result"]
         recording.record_epoch(self._study, flight, epoch)
         if flight.outcome is None and flight.stopped_by_scheduler:
             flight.outcome = Outcome(TrialState.PRUNED, "asha", f"below the rung's cutoff at epoch {epoch['epoch']}")
-        self._on_change()
+        self._on_epoch(flight)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self._finish(self._flights.pop(trial.trial_id))
@@ -57,19 +63,18 @@ class StudyRecorder(Unsaved, Callback):
         flight = self._flights.pop(trial.trial_id)
         text = _error_text(trial)
         if (flight.order.folder / TAKEN_AWAY).exists():
-            self._study.note("taken_away", f"attempt {flight.order.attempt}: {SENTENCE}", flight.order.number)
+            self._retries.judge(flight, Failure("taken_away", SENTENCE))
         elif flight.outcome is None and NOT_REUSED not in text:
-            flight.outcome = recording.failure(text)
+            self._retries.judge(flight, flight.failure or classified(_error(trial), text))
         self._finish(flight)
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
-        self._on_tick()
+        self._on_tick(trials)
 
     def _finish(self, flight: Flight) -> None:
         recording.finish(self._study, flight)
         if flight.outcome is not None:
             self._on_finish(flight)
-            self._on_change()
 
     def release_all(self) -> int:
         """After the run: whatever is still in flight waits for the next start; nothing stays RUNNING."""
@@ -77,17 +82,23 @@ class StudyRecorder(Unsaved, Callback):
         self._flights.clear()
         for flight in interrupted:
             if flight.outcome is None:
-                told = f"attempt {flight.order.attempt}: the driver stopped after epoch {len(flight.results)}; it waits"
-                self._study.note("interrupted", told, flight.order.number)
+                flight.interrupt("interrupted", f"the driver stopped after epoch {len(flight.results)}; it waits")
             self._finish(flight)
         return len(interrupted)
 
 
-def _error_text(trial: Any) -> str:
-    """The exception's own line first, then the worker's traceback as Ray wrote it."""
-    path = Path(trial.error_file) if trial.error_file else None
+def _error(trial: Any) -> Exception | None:
+    """What Ray raised; None where it kept nothing, or something that this process cannot make again."""
+    path = Path(trial.pickled_error_file) if trial.pickled_error_file else None
     if path is None or not path.exists():
-        return "the worker died without a word"
-    text = path.read_text(errors="replace").strip()
-    lines = [line for line in text.splitlines() if line.strip()]
-    return f"{lines[-1].strip()}\n{text}"[:ERROR_LENGTH]
+        return None
+    try:
+        error: Exception = cloudpickle.loads(path.read_bytes())
+    except Exception:  # of somebody's own kind; the text says it
+        return None
+    return error
+
+
+def _error_text(trial: Any) -> str:
+    path = Path(trial.error_file) if trial.error_file else None
+    return path.read_text(errors="replace") if path is not None and path.exists() else ""

@@ -1,53 +1,127 @@
-"""From results to the study: every epoch, then the final attributes, the outcome last.
+"""From results to the study: every epoch, then what the attempt leaves, the outcome last.
 
 A told trial is immutable, so `tell` is the commit. A sweep's recorder and a single training write through here.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from optuna.trial import TrialState
 
-from storage.study import StudyStore
+from storage.record import CONSTRAINTS
+from storage.study import Ending
 from trial.order import Flight, Outcome
 from trial.predictions import PREDICTIONS
 
-OUT_OF_MEMORY = ("OutOfMemoryError", "can't allocate memory", "MemoryError")
+OUT_OF_MEMORY = ("OutOfMemoryError", "can't allocate memory", "MemoryError", "memory pressure")
+EXPECTED = ("complete", "asha")
 
 
-def record_epoch(study: StudyStore, flight: Flight, epoch: dict[str, Any]) -> None:
+class Writer(Protocol):
+    """A study that takes what arrives, at once or when its store is back."""
+
+    def record_epoch(
+        self,
+        trial_id: int,
+        number: int,
+        result: Mapping[str, Any],
+        fold: str | None = None,
+        horizons: Sequence[int] = (),
+        attempt: int = 0,
+    ) -> object: ...
+
+    def end(self, ending: Ending) -> None: ...
+
+
+def record_epoch(study: Writer, flight: Flight, epoch: dict[str, Any]) -> None:
     """One epoch, and the events that came with it; nothing where it is recorded already."""
-    if study.record_epoch(flight.trial_id, flight.order.number, epoch):
-        for event in epoch["events"]:
-            study.note(event["kind"], event["sentence"], flight.order.number)
+    order = flight.order
+    of = (order.config.fold, order.config.data.horizons, order.attempt)
+    study.record_epoch(flight.trial_id, order.number, epoch, *of)
     flight.results.append(epoch)
     if epoch["is_last"]:
-        flight.outcome = Outcome(TrialState.COMPLETE, "complete")
-        flight.attributes["predictions"] = str(flight.order.folder / PREDICTIONS)
+        flight.outcome = _of_the_last(flight)
+        flight.attributes["predictions"] = str(order.folder / PREDICTIONS)
 
 
-def finish(study: StudyStore, flight: Flight) -> None:
-    """Final attributes, then the tell. One without an outcome was interrupted and waits for the next start."""
-    if flight.outcome is None:
-        study.put_back(flight.trial_id)
-        return
-    outcome = flight.outcome
-    study.set_attributes(flight.trial_id, flight.attributes | _summary(flight) | _story(outcome))
-    if outcome.reason not in ("complete", "asha"):
-        study.note(outcome.reason, outcome.sentence, flight.order.number)
-    value = flight.results[-1]["value"] if outcome.state == TrialState.COMPLETE else None
-    study.tell(flight.order.number, outcome.state, value)
+def _of_the_last(flight: Flight) -> Outcome:
+    """COMPLETE, with what it keeps of its constraints; a number that is not there makes no value."""
+    goal = flight.goal
+    violations = {str(constraint): constraint.violation(flight.results) for constraint in goal.constraints}
+    if not all(math.isfinite(number) for number in (*flight.values, *violations.values())):
+        named = dict(zip([objective.name for objective in goal.objectives], flight.values, strict=True))
+        return Outcome(TrialState.PRUNED, "undefined_objective", f"an objective or constraint has no number: {named}")
+    if violations:
+        flight.attributes[CONSTRAINTS] = violations
+    return Outcome(TrialState.COMPLETE, "complete")
+
+
+def finish(study: Writer, flight: Flight) -> None:
+    """Final attributes, events, cost, then the tell. A flight without an outcome waits for another attempt."""
+    study.end(ending_of(flight))
+
+
+def ending_of(flight: Flight) -> Ending:
+    """What is written of an attempt that is over."""
+    outcome, order = flight.outcome, flight.order
+    attributes, events = dict(flight.attributes), list(flight.events)
+    if flight.retries:
+        attributes["retries"] = flight.retries
+    if outcome is not None:
+        attributes |= _summary(flight) | _story(outcome)
+        if outcome.reason not in EXPECTED:
+            events.append((outcome.reason, outcome.sentence))
+    return Ending(
+        number=order.number,
+        trial_id=flight.trial_id,
+        attempt=order.attempt,
+        ending=outcome.reason if outcome is not None else flight.interruption,
+        state=None if outcome is None else outcome.state.name,
+        values=flight.values if outcome is not None and outcome.state is TrialState.COMPLETE else None,
+        attributes=attributes,
+        events=tuple(events),
+        cost=_cost(flight),
+        ledger=_ledger(flight),
+        held=flight.is_held,
+    )
 
 
 def failure(sentence: str) -> Outcome:
-    """Out of memory is told apart from other crashes."""
+    """Of an exception in this process; out of memory is told apart from an error of the code."""
     out_of_memory = any(words in sentence for words in OUT_OF_MEMORY)
-    return Outcome(TrialState.FAIL, "oom" if out_of_memory else "crash", sentence)
+    return Outcome(TrialState.FAIL, "oom" if out_of_memory else "error", sentence)
 
 
 def _story(outcome: Outcome) -> dict[str, str]:
     return {"reason": outcome.reason} | ({"sentence": outcome.sentence} if outcome.sentence else {})
+
+
+def _cost(flight: Flight) -> dict[str, Any]:
+    """Of this attempt alone."""
+    own = flight.results[flight.order.known_epochs :]
+    seconds = sum(result["seconds"] for result in own)
+    return {
+        "node": flight.attributes.get("node"),
+        "device": flight.attributes.get("device"),
+        "epochs": len(own),
+        "wall_seconds": time.monotonic() - flight.started,
+        "train_seconds": seconds,
+        "gpu_seconds": seconds * flight.gpus,
+        "peak_memory_mib": max((result["peak_memory_mib"] for result in own), default=None),
+    }
+
+
+def _ledger(flight: Flight) -> dict[str, Any] | None:
+    """A trial whose scores were seen counts, however it ended."""
+    if not flight.results or flight.market is None:
+        return None
+    config = flight.order.config
+    own = {"fold": config.fold, "config_hash": config.hash, "value": flight.results[-1]["value"]}
+    return {"market": flight.market} | own
 
 
 def _summary(flight: Flight) -> dict[str, Any]:
@@ -63,7 +137,7 @@ def _summary(flight: Flight) -> dict[str, Any]:
     seconds = sum(result["seconds"] for result in flight.results)
     return told | {
         "wall_seconds": seconds,
-        "gpu_seconds": seconds if flight.order.machine.device.startswith("cuda") else 0.0,
+        "gpu_seconds": seconds * flight.gpus,
         "peak_memory_mib": max(result["peak_memory_mib"] for result in flight.results),
         "best_epoch": best["epoch"],
         "best_epoch_value": best["value"],

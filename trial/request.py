@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -21,16 +22,18 @@ from data.splits import Splits, prove_purged
 from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
 from data.workspace import make_folder
-from search_spaces import find_space
+from search_spaces import digest_of, find_space
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
+from search_spaces.objectives import find_objectives, parse_constraint
 from search_spaces.space import SearchSpace
 from search_spaces.train import weights_for
-from storage.database import check_reachable, check_url
+from storage.database import Address, check_reachable, check_url
 from storage.record import CONFIRM
+from trial.order import Goal
 from trial.plan import MAX_SEEDS
 from trial.resources import Resources, check_cluster
-from trial.settings import read_settings
+from trial.settings import read_settings, store_of
 from trial.tracking import refuse_missing_trackers
 
 SamplerName = Literal["tpe", "random", "qmc"]
@@ -58,10 +61,20 @@ class SweepRequest:
     scheduler: SchedulerName | None = None  # of the search
     resources: Resources = field(default_factory=Resources)
     address: str | None = None
+    objectives: tuple[str, ...] | None = None  # RankIC first
+    constraints: tuple[str, ...] | None = None  # such as turnover<=0.5
+    warm_start: tuple[str, ...] = ()  # studies whose best are tried first
+    gpu_hours: float | None = None
+    patience: int | None = None  # search trials in a row without a better one
+    drain_seconds: float = 0.0  # before the end of the time budget in which no trial starts
+    concurrent: int | None = None  # trials at once, at most
+    deterministic: bool = False  # asks and tells in rounds, so that equal seeds give equal studies
+    accept_changes: bool = False  # of the study's definition
+    join: bool = False  # beside a living driver
 
     @property
-    def storage_url(self) -> str:
-        return f"sqlite:///{self.runs}/sweeps.db" if self.storage is None else self.storage
+    def storage_url(self) -> Address:
+        return store_of(self.storage, self.runs)
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,7 @@ class Prepared:
 
     request: SweepRequest
     space: SearchSpace
+    space_digest: str | None  # of the file that defines it, where a path was given
     panel: Path
     market: MarketStore
     splits: Splits
@@ -95,6 +109,13 @@ class Prepared:
     arms: dict[str, TrialConfig]
     num_trials: int
     num_seeds: int
+    goal: Goal
+
+    @property
+    def num_at_once(self) -> int:
+        """Trials that this machine has room for; of a cluster, whose nodes are not known yet, as many as CPUs here."""
+        fit = max(1, math.floor((os.cpu_count() or 1) / self.request.resources.cpus))
+        return min(fit, self.request.concurrent or fit, self.num_trials)
 
     @property
     def early(self) -> Early | None:
@@ -114,6 +135,7 @@ def prepare_sweep(request: SweepRequest, console: Console) -> Prepared:
     """
     space = find_space(request.space)
     _check_numbers(request)
+    _goal(request, space)
     settings = read_settings()
     refuse_missing_trackers(settings.tensorboard, settings.wandb)
     check_reachable(request.storage_url)
@@ -132,12 +154,43 @@ def _check_numbers(request: SweepRequest) -> None:
         ("--trials", request.trials),
         ("--epochs", request.epochs),
         ("--seeds", request.seeds),
+        ("--patience", request.patience),
+        ("--concurrent", request.concurrent),
     ):
         if value is not None and value < 1:
             raise SpaceError(f"{option} must be at least 1, got {value}.")
     if request.seeds is not None and request.seeds > MAX_SEEDS:
         raise SpaceError(f"--seeds must be at most {MAX_SEEDS}, got {request.seeds}.")
+    _check_budgets(request)
+    if request.join and check_url(request.storage_url).get_backend_name() == "sqlite":
+        raise SpaceError(
+            "--join works on PostgreSQL only, because several machines cannot share SQLite. Name another "
+            "--storage, or leave it out."
+        )
     check_url(request.storage_url)
+
+
+def _check_budgets(request: SweepRequest) -> None:
+    if request.gpu_hours is not None and (request.gpu_hours <= 0 or request.resources.gpus == 0):
+        raise SpaceError(
+            f"--gpu-hours must be positive and trials must take GPUs, but it is {request.gpu_hours:g} with "
+            f"--gpus-per-trial {request.resources.gpus:g}. Use --time-budget on CPUs."
+        )
+    budget = request.time_budget_seconds
+    if request.drain_seconds and (budget is None or request.drain_seconds >= budget):
+        told = "none" if budget is None else f"{budget:g} s"
+        raise SpaceError(
+            f"--drain must be shorter than --time-budget, but it is {request.drain_seconds:g} s of {told}: no trial "
+            f"would start."
+        )
+
+
+def _check_order(request: SweepRequest, early: Early | None) -> None:
+    if request.deterministic and early is not None and (request.concurrent or 1) > 1:
+        raise SpaceError(
+            "--deterministic with several trials at once needs --scheduler none, because ASHA's cuts depend on which "
+            "result comes first. Leave out --concurrent, or add --scheduler none."
+        )
 
 
 @contextmanager
@@ -173,9 +226,10 @@ def _prepare(request: SweepRequest, space: SearchSpace, console: Console) -> Pre
     prove_purged(splits, data)
     for sentence in market.meta.doubts:
         console.print(f"doubt: {sentence}")
-    return Prepared(
+    prepared = Prepared(
         request=request,
         space=space,
+        space_digest=digest_of(request.space),
         panel=panel,
         market=market,
         splits=splits,
@@ -183,4 +237,16 @@ def _prepare(request: SweepRequest, space: SearchSpace, console: Console) -> Pre
         arms=arms,
         num_trials=request.trials or space.budget.trials,
         num_seeds=request.seeds or space.budget.seeds,
+        goal=_goal(request, space),
+    )
+    _check_order(request, prepared.early)
+    return prepared
+
+
+def _goal(request: SweepRequest, space: SearchSpace) -> Goal:
+    """What the request asks for; None takes the space's default."""
+    constraints = space.constraints if request.constraints is None else request.constraints
+    return Goal(
+        find_objectives(space.objectives if request.objectives is None else request.objectives),
+        tuple(parse_constraint(text) for text in constraints),
     )

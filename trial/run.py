@@ -11,25 +11,25 @@ import pandas as pd
 from optuna.storages import RDBStorage
 from rich.console import Console
 
+from data.findings import counted
 from reports.ablation import write_report
 from reports.rungs import RungTrust, rung_trust
-from search_spaces.space import REFERENCE
-from storage.database import away_in_words, open_existing, open_storage
+from storage.costs import Cost, read_costs
+from storage.database import Address, away_in_words, open_existing, open_storage
 from storage.drain import Drain
-from storage.lease import Lease
+from storage.lease import Lease, take_lease
 from storage.record import CONFIRM, TrialRecord, read_records, stages_of, to_frame
 from storage.study import DEFINITION, StudyStore
-from trial.cluster import cluster
+from trial.cluster import cluster, room_for
 from trial.driver import StageRun, run_stage
 from trial.export import export_best
-from trial.facts import kept_provenance, tell_facts, whole_provenance
 from trial.live import Display
-from trial.machine import Machine
 from trial.notify import notify
-from trial.plan import ConfirmPlan, Place, Plan, SearchPlan
-from trial.request import Early, Prepared, SweepRequest, prepare_sweep
-from trial.sampling import make_sampler
+from trial.order import Flight
+from trial.proof import prove_shared
+from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
+from trial.stages import Stage, adopt, open_stages
 from trial.stopping import StopRequest, stopping_on_signals
 from trial.worker import SweepTrial
 
@@ -44,7 +44,9 @@ class SweepOutcome:
     report: Path
     best_config: Path | None
     rungs: list[RungTrust]  # whether ASHA's cuts can be trusted
-    storage_url: str
+    costs: dict[str, Cost]  # study -> what it took
+    storage_url: Address
+    storage_option: str | None  # as it was given; None: the folder's own
     stopped: str | None  # why it stopped early
 
     @property
@@ -71,7 +73,8 @@ def run_sweep(request: SweepRequest, console: Console | None = None, worker: typ
     stop = StopRequest(request.time_budget_seconds)
     with cluster(request.address, request.resources, settings), stopping_on_signals(stop):  # Ray sets its own handlers
         if request.address:
-            console.print(f"cluster: joined {request.address}; trials wait there for free CPUs")
+            nodes = prove_shared(request.runs.resolve(), prepared.market)
+            console.print(f"cluster: joined {request.address}; {counted(len(nodes), 'node')} see {request.runs}")
         try:
             outcome = _run_stages(prepared, stop, console, worker)
         except Exception as error:  # told, then raised again: nothing is swallowed
@@ -97,23 +100,15 @@ def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker:
     """Holds the lease on the study from its opening to the report."""
     storage = open_storage(prepared.request.storage_url)
     name = _study_name(storage, prepared, console)
-    lease, drain = Lease(storage.engine, name), Drain(storage.engine, name)
+    lease, drain = take_lease(storage.engine, name, prepared.request.join), Drain(storage.engine, name)
     try:
-        for stage in _open_stages(storage, name, prepared, lease):
+        for stage in open_stages(storage, name, prepared, lease, stop, console):
             if stop.reason is None:
                 _run(stage, prepared, lease, drain, stop, console, worker)
         return _finish(storage, name, prepared, stop, console)
     finally:
         lease.release()
         storage.engine.dispose()
-
-
-@dataclass(frozen=True)
-class Stage:
-    title: str
-    study: StudyStore
-    plan: Plan
-    early: Early | None
 
 
 def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> str:
@@ -142,59 +137,6 @@ def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> st
     return name
 
 
-def _open_stages(storage: RDBStorage, name: str, prepared: Prepared, lease: Lease) -> list[Stage]:
-    request, settings = prepared.request, read_settings()
-    place = Place(
-        runs=request.runs.resolve(),
-        store=prepared.market.folder.resolve(),
-        machine=Machine.of(settings, request.resources.device),
-        code=whole_provenance()["code"],
-        provenance=kept_provenance(storage),
-    )
-    stages = []
-    if "search" in request.stages:
-        study = _open(storage, name, prepared, lease, {"stage": "search", "seed": request.seed})
-        plan = SearchPlan(study, prepared.space, prepared.base, place, prepared.num_trials)
-        stages.append(Stage("search", study, plan, prepared.early))
-    if "confirm" in request.stages:
-        folds = [fold.name for fold in prepared.splits.confirm]
-        arms = {arm: config.hash for arm, config in prepared.arms.items()}
-        study = _open(storage, f"{name}{CONFIRM}", prepared, lease, {"stage": "confirm", "arms": arms, "folds": folds})
-        stages.append(
-            Stage("confirm", study, ConfirmPlan(study, prepared.arms, prepared.num_seeds, folds, place), None)
-        )
-    return stages
-
-
-def _open(storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, more: dict[str, Any]) -> StudyStore:
-    """Opens a study, gives it its sampler, and checks its definition."""
-    study = StudyStore(storage, name, guard=lease.renew)
-    study.study.sampler = make_sampler(prepared.request, len(study.study.get_trials(deepcopy=False)))
-    meta, train = prepared.market.meta, prepared.base.train
-    study.define(
-        {
-            "space": prepared.space.name,
-            "cells": meta.cells_key,
-            "epochs": train.epochs,
-            "configuration": prepared.base.replace(seed=0).hash,
-            **more,
-        }
-    )
-    tell_facts(study, prepared.panel, prepared.market, prepared.splits, prepared.base)
-    own = {
-        "summary": prepared.space.summary,
-        "objective": prepared.space.objective,
-        "reference_arm": REFERENCE,
-        "arm_summaries": {arm: spec.summary for arm, spec in prepared.space.arms.items()},
-        "sampler": prepared.request.sampler,
-        "rungs": prepared.early.rungs if prepared.early else [],
-    }
-    for key, value in own.items():
-        study.study.set_user_attr(key, value)
-    study.requeue_unfinished()
-    return study
-
-
 def _run(
     stage: Stage,
     prepared: Prepared,
@@ -204,11 +146,19 @@ def _run(
     console: Console,
     worker: type[Any],
 ) -> None:
-    finished = stage.study.num_finished
+    finished, request = stage.study.num_finished, prepared.request
     if finished >= stage.plan.target:
         console.print(f"{stage.title}: {finished} of {stage.plan.target} trials finished already")
         return
-    request = prepared.request
+    was_first = lease.is_first
+
+    def watch(flights: dict[str, Flight]) -> None:
+        nonlocal was_first
+        if lease.is_first and not was_first:  # whoever led is dead
+            was_first = True
+            adopt(stage.study, lease)
+        stage.budget.look(flights.values())
+
     with Display(console, stage.title, stage.study, stage.plan.target, prepared.base.train.epochs) as display:
         run_stage(
             StageRun(
@@ -217,13 +167,17 @@ def _run(
                 lease=lease,
                 drain=drain,
                 early=stage.early,
-                resources=request.resources,
                 stop=stop,
                 display=display,
                 runs=request.runs.resolve(),
+                room=room_for(request.resources),
+                concurrent=request.concurrent,
                 worker=worker,
+                watch=watch,
             )
         )
+    if stage.budget.reason:
+        console.print(f"{stage.title}: {stage.budget.reason}", markup=False)
 
 
 def _finish(storage: RDBStorage, name: str, prepared: Prepared, stop: StopRequest, console: Console) -> SweepOutcome:
@@ -244,6 +198,8 @@ def _finish(storage: RDBStorage, name: str, prepared: Prepared, stop: StopReques
         report=report,
         best_config=best_path if best else None,
         rungs=rung_trust(read_records(storage, name), rungs) if name in studies else [],
+        costs=read_costs(storage.engine, studies),
         storage_url=request.storage_url,
+        storage_option=request.storage,
         stopped=stop.reason,
     )

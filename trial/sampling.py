@@ -1,4 +1,4 @@
-"""Samplers of the search, by name; a second start never repeats the draws of the first."""
+"""Samplers of the search, by name. Each ask has a seed of its own, so a study draws alike in one run or several."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from trial.request import SweepRequest
 STARTUP_TRIALS = 8  # random ones before TPE has seen enough
 
 
-def make_sampler(request: SweepRequest, num_trials: int) -> BaseSampler:
-    """The sampler of a study that has `num_trials` trials already.
+def make_sampler(request: SweepRequest, number: int) -> BaseSampler:
+    """The sampler that draws the trial of a number.
 
-    The quasi-random sequence goes on by itself, since its place is kept in the store; the others draw from a seed of
-    their own at each start.
+    The quasi-random sequence goes on by itself, since its place is kept in the store. TPE sees the constraints that the
+    recorder wrote, and the trials under way.
     """
-    seed = (request.seed * 1_000_003 + num_trials) % 2**32
+    seed = (request.seed * 1_000_003 + number) % 2**32
     if request.sampler == "qmc":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # since its version 3.0

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import sqlalchemy as sa
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -13,8 +17,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from data.rules import meant
 from model.config import CheckpointedSlot
 from search_spaces.errors import SpaceError
+from storage.database import Address
 
 ENV_FILE = ".env"
+FROM_ENVIRONMENT = "env:"
 
 
 class Settings(BaseSettings):
@@ -45,6 +51,10 @@ class Settings(BaseSettings):
     profile_steps: int = Field(0, ge=0, description="steps of a trial that torch's profiler records; 0: none")
     notify_url: SecretStr | None = Field(None, description="web address that is told when a run ends or fails")
     notify_format: Literal["json", "slack"] = Field("json", description="of what it is told")
+    store_patience_seconds: float = Field(
+        300, ge=0, description="that a store which is away is waited for, once nothing runs any more"
+    )
+    hang_seconds: float = Field(1800, gt=0, description="without a step or a result after which a worker is replaced")
     actor_memory_growth_mib: int = Field(2048, ge=64, description="a reused worker that grew by more is replaced")
 
     @field_validator("threads_per_trial")
@@ -88,6 +98,36 @@ def read_settings() -> Settings:
         raise SpaceError(f"machine settings (environment or .env) must be valid, but {wrong}.") from error
 
 
+def store_of(text: str | None, runs: Path) -> Address:
+    """The store that was asked for, or the folder's own."""
+    return f"sqlite:///{runs}/sweeps.db" if text is None else store_address(text)
+
+
+def store_address(text: str) -> Address:
+    """Where a store is: as it was typed, or, for 'env:NAME' and 'postgresql://USER:env:NAME@HOST/DB', with what the
+    variable NAME holds: the whole URL, or the password.
+
+    Raises:
+        SpaceError: no such variable, or what it holds is no URL.
+    """
+    if text.startswith(FROM_ENVIRONMENT):
+        try:
+            return sa.make_url(_variable(text.removeprefix(FROM_ENVIRONMENT)))
+        except sa.exc.ArgumentError:  # which would repeat what it is
+            raise SpaceError(f"{text} must hold a database URL such as postgresql://USER:PASSWORD@HOST/DB.") from None
+    match = re.fullmatch(r"(\w+://[^:/@]+):env:(\w+)@(.*)", text)
+    if match is None:
+        return text
+    return sa.make_url(f"{match[1]}@{match[3]}").set(password=_variable(match[2]))
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise SpaceError(f"env:{name} must name a variable that is set, but {name} is not.")
+    return value
+
+
 def _refuse_unknown() -> None:
     """A misspelled variable would change nothing, in silence."""
     known = [f"ATFT_{name.upper()}" for name in Settings.model_fields]
@@ -95,6 +135,21 @@ def _refuse_unknown() -> None:
         if name.upper().startswith("ATFT_") and name.upper() not in known:
             hint = meant(name.upper(), known, cutoff=0.5) or f". Known are {', '.join(known)}."
             raise SpaceError(f"{name} is no machine setting{hint}")
+
+
+@contextmanager
+def told_to_ray(**variables: str) -> Iterator[None]:
+    """Variables that Ray reads, for the time of a block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 # Read once by the allocator of every worker; measured 1.3x (and 2x in the LSTM's backward pass), +24 % memory.

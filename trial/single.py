@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -20,7 +20,7 @@ from trial import recording
 from trial.checkpoint import CheckpointError, read_epoch
 from trial.endings import TrialEnded
 from trial.evaluate import EpochResult, Scores
-from trial.facts import kept_provenance, tell_facts, whole_provenance
+from trial.facts import kept_provenance, market_number, tell_facts, whole_provenance
 from trial.interrupt import Interrupted, Interruption, Stopped, Unwritten
 from trial.machine import Machine
 from trial.notify import notify
@@ -216,6 +216,8 @@ def _flight(study: StudyStore, prepared: PreparedTraining, settings: Settings) -
         machine=Machine.of(settings, device_of(settings)),
         code=whole_provenance()["code"],
         provenance=kept_provenance(study.storage),
+        gpus=float(device_of(settings) == "cuda"),
+        market=market_number(study.storage, market),
     )
     if request.phase is not None and request.resume_checkpoint is None:
         refuse_untimely(span_of(config, request.phase), _epochs_behind(study, place.runs), "this training")
@@ -223,7 +225,7 @@ def _flight(study: StudyStore, prepared: PreparedTraining, settings: Settings) -
     if request.resume_checkpoint is None:
         return flight
     order = flight.order.model_copy(update={"resume_from": request.resume_checkpoint.resolve()})
-    return Flight(order, flight.trial_id, flight.results)
+    return replace(flight, order=order)
 
 
 def _epochs_behind(study: StudyStore, runs: Path) -> int:

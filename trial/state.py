@@ -13,6 +13,7 @@ import torch
 from data.graph import EDGE_ATTRIBUTES
 from data.loader import FoldBlocks
 from data.scaler import RobustScaler
+from data.store import MarketStore
 from model.atft import ATFT
 from model.groups import parameter_groups
 from model.protocols import Sizes
@@ -72,18 +73,22 @@ class TrainState:
         return bool(self.results) and self.results[-1].is_last
 
 
-def new_state(config: TrialConfig, blocks: FoldBlocks, checkpointed: Collection[str] = ()) -> TrainState:
-    """A fresh state of `config` for the blocks it will see; seeds every generator there is."""
-    seed_everything(config.seed, config.train.deterministic)
-    sizes = Sizes(
-        features=len(blocks.store.meta.features),
+def sizes_of(config: TrialConfig, store: MarketStore) -> Sizes:
+    """What the network of a configuration is built from on this market."""
+    return Sizes(
+        features=len(store.meta.features),
         hidden=config.model.hidden,
         window=config.data.window,
         edge_attributes=len(EDGE_ATTRIBUTES),
         horizons=len(config.data.horizons),
-        sectors=blocks.store.num_sectors,
+        sectors=store.num_sectors,
     )
-    train = config.train
+
+
+def new_state(config: TrialConfig, blocks: FoldBlocks, checkpointed: Collection[str] = ()) -> TrainState:
+    """A fresh state of `config` for the blocks it will see; seeds every generator there is."""
+    seed_everything(config.seed, config.train.deterministic)
+    sizes, train = sizes_of(config, blocks.store), config.train
     model = ATFT(config.model, sizes, config.seed, checkpointed).to(blocks.device)
     groups = parameter_groups(model, train.weight_decay, train.groups)
     return TrainState(

@@ -17,6 +17,7 @@ from data.outline import Outline
 from model.atft import ATFT
 from model.protocols import Sizes
 from search_spaces.config import TrialConfig
+from storage.database import shown_url
 from trial.evaluate import EpochResult
 from trial.keeper import CHECKPOINT
 from trial.phase import spans
@@ -191,7 +192,7 @@ def _kept(outcome: TrainOutcome) -> str:
 
 def _say_places(outcome: TrainOutcome, console: Console) -> None:
     """Where everything is, and what opens it."""
-    console.print(f"store      {outcome.prepared.request.storage_url}", soft_wrap=True)
+    console.print(f"store      {shown_url(outcome.prepared.request.storage_url)}", soft_wrap=True)
     console.print(f"files      {outcome.folder}", soft_wrap=True)
     if (outcome.folder / EVENT_FILES).exists():
         console.print(f"look       tensorboard --logdir {shlex.quote(str(outcome.folder))}", soft_wrap=True)

@@ -7,13 +7,15 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import ray
 import torch
 from ray import tune
 
 from data.loader import FoldBlocks
 from trial.endings import TrialEnded
 from trial.evaluate import EpochResult
-from trial.interrupt import Farewell, Interrupted, Interruption, Unwritten, deliver_again
+from trial.failures import UNWRITTEN
+from trial.interrupt import Farewell, Interrupted, Interruption, Stopped, Unwritten, deliver_again
 from trial.order import TrialOrder
 from trial.session import built, run_attempt
 from trial.settings import Settings
@@ -42,7 +44,7 @@ class SweepTrial(tune.Trainable):
 
     def _begin(self, order: TrialOrder) -> None:
         self.cleanup()
-        self.order, self.interruption = order, Interruption()
+        self.order, self.interruption = order, Interruption(order.folder)
         self._results: Iterator[EpochResult] | None = None
         self._farewell = Farewell(order.folder)
 
@@ -50,15 +52,17 @@ class SweepTrial(tune.Trainable):
         try:
             with self.interruption:
                 if self._results is None:
-                    self._results = run_attempt(self.order, self.interruption, make=self.build)
+                    self._results = self.attempt()
                 result = next(self._results)
         except TrialEnded as end:
             return {"done": True, "ended": {"reason": end.reason, "sentence": end.sentence}, **self._where()}
         except Unwritten as unwritten:
-            return {"done": True, "unwritten": str(unwritten), **self._where()}
+            return {"done": True, "left": UNWRITTEN, "why": str(unwritten), **self._where()}
         except Interrupted as interrupted:
             deliver_again(interrupted.number)
             raise
+        except Stopped as stopped:
+            return {"done": True, "left": "interrupted", "why": f"stopped {stopped}", **self._where()}
         return {
             "epoch": result.epoch,
             "best_so_far": result.best_so_far,
@@ -74,12 +78,19 @@ class SweepTrial(tune.Trainable):
         if (results := getattr(self, "_results", None)) is not None:
             results.close()
 
+    def attempt(self) -> Iterator[EpochResult]:
+        """The epochs that the store lacks; a benchmark puts some that train nothing in here."""
+        return run_attempt(self.order, self.interruption, make=self.build)
+
     def build(self, order: TrialOrder) -> tuple[TrainState, FoldBlocks]:
         """The model, its optimiser and the fold's blocks; a test puts a faulty block in here."""
         return built(order)
 
     def _where(self) -> dict[str, Any]:
-        return {"node": socket.gethostname(), "device": self.order.machine.device}
+        """Host, and which of its GPUs."""
+        gpus = ray.get_gpu_ids() if self.order.machine.device == "cuda" else []
+        device = f"cuda:{','.join(map(str, gpus))}" if gpus else self.order.machine.device
+        return {"node": socket.gethostname(), "device": device}
 
 
 def _resident_peak_mib() -> float:

@@ -71,6 +71,7 @@ SETTINGS = {
 
 ANSWERS = ("end", "warn")  # to a finding of health
 OTHERS: dict[str, Any] = {  # where doubling, halving and switching are no choice
+    "train.schedule.warmup_steps": 100,
     "data.calendar": "XNYS",
     "data.scaler": "streaming",
     "data.columns.features": "own",

@@ -22,6 +22,8 @@ from storage.database import (
     open_existing,
     open_storage,
     persistently,
+    refuse_network_disk,
+    shown_url,
 )
 from storage.errors import StorageError, StoreAwayError
 from storage.record import read_records
@@ -283,3 +285,25 @@ def test_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", pauses.append)
     persistently(Write(len(database.BACK_OFF_SECONDS), BUSY))
     assert pauses == sorted(set(pauses))
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "LUSTRE"])
+def test_sqlite_on_a_network_disk_is_refused(kind: str) -> None:
+    mounts = [("/", "ext4"), ("/shared", kind), ("/shared/scratch", "xfs")]
+    with pytest.raises(StorageError, match=rf"is on {kind} \(/shared\), where its locks do not hold"):
+        refuse_network_disk(Path("/shared/runs/sweeps.db"), mounts)
+    refuse_network_disk(Path("/shared/scratch/sweeps.db"), mounts)
+    refuse_network_disk(Path("/sharedness/sweeps.db"), mounts)
+
+
+def test_sqlite_on_this_machines_disk_passes(tmp_path: Path) -> None:
+    refuse_network_disk(tmp_path / "sweeps.db")
+
+
+def test_a_url_from_a_safe_place_may_carry_a_password_and_never_shows_it() -> None:
+    url = sa.make_url("postgresql://user:geheim@127.0.0.1:1/db")
+    assert check_url(url).password == "geheim"
+    assert "geheim" not in shown_url(url) + repr(url) + str(url)
+    with pytest.raises(StorageError) as refusal:
+        check_reachable(url)
+    assert "geheim" not in str(refusal.value)

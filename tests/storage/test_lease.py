@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from optuna.storages import RDBStorage
 from storage import lease as lease_module
 from storage.database import check_url
 from storage.errors import LeaseLostError, StorageError
-from storage.lease import LIFETIME_SECONDS, Lease
+from storage.lease import LIFETIME_SECONDS, Lease, living_owners, take_lease
 from storage.tables import leases
-from tests.storage.helpers import at_once, rows_of
+from tests.storage.conftest import PostgreSQLStores, SQLiteStores
+from tests.storage.helpers import at_once, open_study, rows_of
 
 ROOT = Path(__file__).parents[2]
 STUDY = "gat_ablation"
@@ -230,3 +232,62 @@ def test_of_several_drivers_at_once_exactly_one_wins(engine: sa.Engine, is_dead_
         losers = [outcome for outcome in outcomes if isinstance(outcome, StorageError)]
         assert (len(winners), len(losers)) == (1, 2), outcomes
         assert [row["owner"] for row in rows_of(engine, leases) if row["study"] == study] == [winners[0].owner]
+
+
+class TestJoining:
+    """A second driver beside a living one, on PostgreSQL."""
+
+    @pytest.fixture
+    def shared(self, postgresql_stores: PostgreSQLStores) -> sa.Engine:
+        return postgresql_stores.prepared().engine
+
+    def test_is_refused_on_sqlite(self, sqlite_stores: SQLiteStores) -> None:
+        with pytest.raises(StorageError, match="on PostgreSQL only"):
+            take_lease(sqlite_stores.prepared().engine, STUDY, join=True)
+
+    def test_a_free_study_is_led(self, shared: sa.Engine) -> None:
+        lease = take_lease(shared, STUDY, join=True)
+        assert lease.is_first
+        assert living_owners(shared, STUDY) == {lease.owner}
+
+    def test_a_living_driver_is_worked_beside(self, shared: sa.Engine) -> None:
+        insert_holder(shared)
+        one, two = (take_lease(shared, STUDY, join=True) for _ in range(2))
+        assert not one.is_first
+        assert living_owners(shared, STUDY) == {"theirs", one.owner, two.owner}
+        two.release()
+        assert living_owners(shared, STUDY) == {"theirs", one.owner}
+        assert [row["owner"] for row in rows_of(shared, leases)] == ["theirs"]
+
+    def test_a_dead_leader_is_replaced_by_one_of_those_beside(self, shared: sa.Engine, always_renew: None) -> None:
+        insert_holder(shared)
+        both = [take_lease(shared, STUDY, join=True) for _ in range(2)]
+        with shared.begin() as connection:
+            connection.execute(leases.update().values(expires=time.time() - 1))
+        at_once(*(lease.renew for lease in both))
+        assert [lease.is_first for lease in both].count(True) == 1
+        (row,) = rows_of(shared, leases)
+        assert row["owner"] in {lease.owner for lease in both if lease.is_first}
+
+    def test_only_one_counts_and_asks_at_a_time(self, shared: sa.Engine) -> None:
+        insert_holder(shared)
+        inside: list[int] = []
+
+        def ask(lease: Lease) -> None:
+            with lease.in_turn():
+                inside.append(1)
+                assert len(inside) == 1
+                time.sleep(0.05)
+                inside.pop()
+
+        leases_beside = [take_lease(shared, STUDY, join=True) for _ in range(4)]
+        assert at_once(*(partial(ask, lease) for lease in leases_beside)) == [None] * 4
+
+    def test_what_others_run_is_left_alone(self, postgresql_stores: PostgreSQLStores) -> None:
+        storage = postgresql_stores.prepared()
+        study = open_study(storage)
+        for driver in ("theirs", "dead"):
+            study.start(study.ask(), {"driver": driver})
+        study.ask()  # whose, it does not say yet
+        assert study.requeue_unfinished({"theirs"}) == [1]
+        assert study.requeue_unfinished() == [0, 2]

@@ -10,7 +10,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from storage.errors import StorageError
-from storage.record import read_curves, read_records
+from storage.record import read_curves, read_events, read_records
 from storage.study import StudyStore
 from storage.tables import epochs, events
 from tests.storage.conftest import OpenStore
@@ -214,15 +214,37 @@ class TestDefinition:
 
     def test_may_not_change(self, study: StudyStore) -> None:
         study.define(DEFINITION)
-        with pytest.raises(StorageError, match=r"'gat_ablation'.*epochs: 6 -> 8.*--name") as refusal:
-            study.define(DEFINITION | {"epochs": 8})
+        with pytest.raises(
+            StorageError, match=r"(?s)'gat_ablation'.*epochs: 6 -> 5.*--accept-changes.*--name"
+        ) as refusal:
+            study.define(DEFINITION | {"epochs": 5})
         assert "folds" not in str(refusal.value)
         assert study.study.user_attrs["definition"] == DEFINITION
 
     def test_names_every_change(self, study: StudyStore) -> None:
         study.define(DEFINITION)
-        with pytest.raises(StorageError, match=r"space: gat_ablation -> other; epochs: 6 -> 8"):
-            study.define(DEFINITION | {"space": "other", "epochs": 8})
+        with pytest.raises(StorageError, match=r"space: gat_ablation -> other\n  epochs: 6 -> 5"):
+            study.define(DEFINITION | {"space": "other", "epochs": 5})
+
+    def test_more_epochs_are_no_change(self, study: StudyStore) -> None:
+        study.define(DEFINITION)
+        assert study.define(DEFINITION | {"epochs": 8}) == []
+        assert study.study.user_attrs["definition"]["epochs"] == 8
+
+    def test_a_change_is_named_by_its_setting(self, study: StudyStore) -> None:
+        study.define({"reference": {"train": {"learning_rate": 0.001, "epochs": 3}}})
+        with pytest.raises(StorageError, match=r"\n  reference.train.learning_rate: 0.001 -> 0.002\n"):
+            study.define({"reference": {"train": {"learning_rate": 0.002, "epochs": 3}}})
+
+    def test_an_accepted_change_is_kept_and_ends_what_waits(self, study: StudyStore) -> None:
+        study.define(DEFINITION)
+        trial = study.ask()
+        study.start(trial, {"config": {}})
+        study.put_back(trial._trial_id)
+        assert study.define(DEFINITION | {"space": "other"}, accept=True) == ["space: gat_ablation -> other"]
+        assert study.study.user_attrs["definition"]["space"] == "other"
+        assert stored(study, trial).state is TrialState.FAIL
+        assert [event.kind for event in read_events(study.storage, study.name)] == ["changes_accepted"]
 
     def test_may_not_grow(self, study: StudyStore) -> None:
         study.define(DEFINITION)

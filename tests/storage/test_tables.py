@@ -14,7 +14,21 @@ from storage.tables import schema as schema_table
 from tests.storage.conftest import OpenStore
 from tests.storage.helpers import rows_of
 
-ROW = {"study": "s", "number": 0, "epoch": 1, "value": 0.5, "best_so_far": 0.5, "seconds": 1.0, "result": {"epoch": 1}}
+ROW = {
+    "study": "s",
+    "number": 0,
+    "epoch": 1,
+    "fold": "search",
+    "horizons": [1, 5],
+    "value": 0.5,
+    "best_so_far": 0.5,
+    "seconds": 1.0,
+    "result": {
+        "epoch": 1,
+        "metrics": {"valid/rank_ic/1": 0.1, "valid/rank_ic/5": 0.2, "valid/ic/5": 0.3},
+        "daily_rank_ic": {"2020-01-02": [0.25, None]},
+    },
+}
 
 
 @pytest.fixture
@@ -134,3 +148,33 @@ def test_a_failing_step_undoes_the_steps_before_it(engine: sa.Engine) -> None:
     assert "node" not in columns_of(engine, epochs)
     create_tables(engine, {1: add_node, 2: do_nothing}, target=3)
     assert version_of(engine) == 3
+
+
+def test_views_show_metrics_and_days_by_fold_and_horizon(engine: sa.Engine) -> None:
+    create_tables(engine)
+    with engine.begin() as connection:
+        connection.execute(epochs.insert().values(ROW))
+        metrics = connection.exec_driver_sql("SELECT fold, metric, horizon, value FROM sweep_metrics").all()
+        days = connection.exec_driver_sql("SELECT fold, day, horizon, rank_ic FROM sweep_daily_rank_ic").all()
+    assert sorted(map(tuple, metrics)) == [
+        ("search", "valid/ic", 5, 0.3),
+        ("search", "valid/rank_ic", 1, 0.1),
+        ("search", "valid/rank_ic", 5, 0.2),
+    ]
+    assert sorted(map(tuple, days)) == [("search", "2020-01-02", 1, 0.25), ("search", "2020-01-02", 5, None)]
+
+
+def test_the_second_versions_epochs_get_their_horizons(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE sweep_schema (version INTEGER PRIMARY KEY)")
+        connection.exec_driver_sql("INSERT INTO sweep_schema VALUES (2)")
+        connection.exec_driver_sql(
+            "CREATE TABLE sweep_epochs (study VARCHAR(200), number INTEGER, epoch INTEGER, value FLOAT, best_so_far "
+            "FLOAT, seconds FLOAT, result JSON, PRIMARY KEY (study, number, epoch))"
+        )
+        old = {name: value for name, value in ROW.items() if name not in ("fold", "horizons")}
+        columns = [sa.column(name, epochs.c[name].type) for name in old]
+        connection.execute(sa.table("sweep_epochs", *columns).insert().values(**old))
+    create_tables(engine)
+    assert rows_of(engine, epochs) == [ROW | {"fold": None}]
+    assert version_of(engine) == SCHEMA_VERSION

@@ -71,6 +71,15 @@ class PreemptedTrial(SweepTrial):
         return state, blocks
 
 
+class HungTrial(SweepTrial):
+    """The first attempt at trial 0 never takes a step."""
+
+    def build(self, order: TrialOrder) -> tuple[TrainState, FoldBlocks]:
+        if order.number == 0 and order.attempt == 0:
+            time.sleep(3600)
+        return super().build(order)
+
+
 class TellingTrial(SweepTrial):
     """Sound; writes beside its folders what its blocks are made by."""
 

@@ -19,11 +19,20 @@ from storage.lease import Lease
 from storage.record import read_events
 from storage.study import StudyStore
 from storage.tables import leases
-from tests.trial.faulty import CRASHING_TRIAL, KILLED_TRIAL, NAN_TRIAL, FaultyTrial, PreemptedTrial, TellingTrial
+from tests.trial.faulty import (
+    CRASHING_TRIAL,
+    KILLED_TRIAL,
+    NAN_TRIAL,
+    FaultyTrial,
+    HungTrial,
+    PreemptedTrial,
+    TellingTrial,
+)
 from tests.trial.study_checks import check_truth, open_study
 from tests.trial.webhook import Server
 from trial.export import read_config
 from trial.request import SweepRequest
+from trial.resources import Resources
 from trial.run import SweepOutcome, run_sweep
 
 pytestmark = pytest.mark.usefixtures("ray_head")
@@ -71,29 +80,40 @@ def test_an_interrupted_trial_goes_on_in_the_same_run_and_a_killed_workers_fails
     assert records[0].attributes["attempts"] == 3
     told = [event for event in read_events(open_storage(outcome.storage_url), "gat_ablation") if event.number == 0]
     assert [event.kind for event in told] == ["taken_away", "unwritten"]
+    assert "tried again in" in told[0].message
     assert "predictions could not be written" in told[1].message
     assert "taken_away" in outcome.report.read_text()
     log = (tmp_path / "gat_ablation/0/0/log.jsonl").read_text()
     assert "interrupted by SIGTERM: step 2 is in the checkpoint" in log
     assert not (tmp_path / "gat_ablation/0/1/taken-away").exists()
-    assert (records[KILLED_TRIAL].state, records[KILLED_TRIAL].reason) == ("FAIL", "crash")
-    assert "died" in records[KILLED_TRIAL].attributes["sentence"]
+    killed = records[KILLED_TRIAL]
+    assert (killed.state, killed.reason, killed.attributes["retries"]) == ("FAIL", "crash", {"crash": 2})
+    assert "died" in killed.attributes["sentence"]
+    assert "(tried 3 times)" in killed.attributes["sentence"]
     _, undisturbed = open_study(finished[0], "gat_ablation")
     assert [e["value"] for e in records[0].curve] == [e["value"] for e in undisturbed[0].curve][: len(records[0].curve)]
 
 
-def test_a_store_that_stays_away_ends_the_sweep_in_words_and_the_trial_waits(
+def test_a_store_that_stays_away_ends_the_sweep_in_words_and_the_next_start_replays(
     ray_head: str, sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> bool:
         raise sa.exc.OperationalError("INSERT", {}, Exception("database or disk is full"))
 
-    monkeypatch.setattr(storage.database, "BACK_OFF_SECONDS", ())
-    monkeypatch.setattr(StudyStore, "_insert_epoch", full)
-    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=1, epochs=1)
-    with pytest.raises(StoreAwayError, match="but it does not: database or disk is full"):
-        run_sweep(request)
-    assert check_truth(tmp_path, "gat_ablation", finished=0)["WAITING"] == 1
+    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=2, epochs=1)
+    monkeypatch.setenv("ATFT_STORE_PATIENCE_SECONDS", "0")
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.database, "BACK_OFF_SECONDS", ())
+        patch.setattr(StudyStore, "_insert_epoch", full)
+        with pytest.raises(StoreAwayError, match=r"database or disk is full.*writes wait in .*spool.jsonl"):
+            run_sweep(request)
+    _, before = open_study(tmp_path, "gat_ablation")
+    assert {(record.state, len(record.curve)) for record in before} == {("RUNNING", 0)}
+    run_sweep(request)
+    check_truth(tmp_path, "gat_ablation", finished=2)
+    _, after = open_study(tmp_path, "gat_ablation")
+    assert [record.attributes["attempts"] for record in after] == [1, 1], "nothing was trained twice"
+    assert not (tmp_path / "gat_ablation" / "spool.jsonl").exists()
 
 
 def test_days_appended_behind_a_pinned_hold_out_go_on_with_the_study(sweep_panel: Path, tmp_path: Path) -> None:
@@ -202,13 +222,80 @@ def test_a_nan_block_is_pruned_a_crash_fails_and_the_sweep_goes_on(
     diverged, crashed = records[NAN_TRIAL], records[CRASHING_TRIAL]
     assert (diverged.state, diverged.reason, diverged.value) == ("PRUNED", "diverged", None)
     assert "non-finite" in diverged.attributes["sentence"]
-    assert (crashed.state, crashed.reason) == ("FAIL", "crash")
+    assert (crashed.state, crashed.reason, crashed.attributes["attempts"]) == ("FAIL", "error", 1)
     assert crashed.attributes["sentence"].startswith("RuntimeError: the injected block gave up")
     assert "diverged" in (tmp_path / "gat_ablation" / "report.html").read_text()
     failure, end = (told["text"] for told in webhook.heard)
     assert failure == "sweep gat_ablation: trial 2 failed: RuntimeError: the injected block gave up"
     assert end.startswith("sweep gat_ablation: done: gat_ablation ")
     assert "1 FAIL" in end
+
+
+def test_the_same_seed_gives_the_same_study_and_its_best_start_another(
+    ray_head: str, sweep_panel: Path, tmp_path: Path
+) -> None:
+    request = replace(
+        REQUEST,
+        runs=tmp_path,
+        panel=sweep_panel,
+        stages=("search",),
+        trials=4,
+        epochs=1,
+        scheduler="none",
+        sampler="random",
+        deterministic=True,
+        concurrent=2,
+        resources=Resources(memory_mib="auto"),
+    )
+    for name in ("one", "two"):
+        run_sweep(replace(request, name=name))
+    (_, one), (_, two) = (open_study(tmp_path, name) for name in ("one", "two"))
+    assert [(record.params, record.value) for record in one] == [(record.params, record.value) for record in two]
+    run_sweep(replace(request, name="three", warm_start=("one",), trials=9, patience=2))
+    _, three = open_study(tmp_path, "three")
+    best = sorted(one, key=lambda record: -(record.value or 0))
+    assert three[1].params in [record.params for record in best]
+    assert len(three) < 9, "patience ended it"
+
+
+def test_a_worker_that_hangs_is_replaced_and_its_trial_tried_again(
+    ray_head: str, sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATFT_HANG_SECONDS", "20")  # so long may a start take beside other tests
+    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=1, epochs=1)
+    outcome = run_sweep(request, worker=HungTrial)
+    check_truth(tmp_path, "gat_ablation", finished=1)
+    _, (record,) = open_study(tmp_path, "gat_ablation")
+    assert (record.state, record.attributes["retries"]) == ("COMPLETE", {"hung": 1})
+    (event,) = read_events(open_storage(outcome.storage_url), "gat_ablation")
+    assert event.kind == "hung"
+    assert "no step and no result for" in event.message
+    assert outcome.costs["gat_ablation"].attempts == 2
+
+
+def test_several_objectives_and_a_constraint_are_told_and_kept(
+    ray_head: str, sweep_panel: Path, tmp_path: Path
+) -> None:
+    request = replace(
+        REQUEST,
+        runs=tmp_path,
+        panel=sweep_panel,
+        stages=("search",),
+        trials=2,
+        epochs=1,
+        objectives=("rank_ic", "seconds", "turnover", "memory"),
+        constraints=("memory<=1",),
+    )
+    outcome = run_sweep(request)
+    study, records = open_study(tmp_path, "gat_ablation")
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE", "MINIMIZE"]
+    assert study.metric_names == ["rank_ic", "seconds", "turnover", "memory"]
+    for trial, record in zip(study.trials, records, strict=True):
+        assert trial.values is not None
+        assert trial.values[0] == record.curve[-1]["value"]
+        assert trial.values[3] == record.curve[-1]["peak_memory_mib"]
+        assert trial.constraints["memory<=1"] == trial.values[3] - 1
+    assert outcome.best is None, "no trial keeps within 1 MiB"
 
 
 def test_a_second_driver_is_refused_while_the_first_one_lives(sweep_panel: Path, tmp_path: Path) -> None:
@@ -238,10 +325,12 @@ def test_a_driver_that_lost_its_lease_writes_no_trial_any_more(
     assert record.state == "RUNNING", "it is the other driver's"
 
 
-def test_a_changed_budget_is_refused_by_name(finished: tuple[Path, SweepOutcome], sweep_panel: Path) -> None:
+def test_fewer_epochs_or_another_seed_are_refused_as_a_difference(
+    finished: tuple[Path, SweepOutcome], sweep_panel: Path
+) -> None:
     runs, _ = finished
-    with pytest.raises(StorageError, match="epochs: 2 -> 4"):
-        run_sweep(replace(REQUEST, runs=runs, panel=sweep_panel, epochs=4))
+    with pytest.raises(StorageError, match=r"\n  seed: 0 -> 3\n  epochs: 2 -> 1\n.*--accept-changes"):
+        run_sweep(replace(REQUEST, runs=runs, panel=sweep_panel, epochs=1, seed=3))
 
 
 def test_another_market_in_the_same_store_gets_a_study_of_its_own(

@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from search_spaces.errors import SpaceError
 from trial.machine import Machine
-from trial.settings import Settings, read_settings
+from trial.settings import Settings, read_settings, store_address
 
 ROOT = Path(__file__).resolve().parents[2]
 READING = ("environ", "environb", "getenv")
@@ -121,3 +122,32 @@ def test_a_worker_is_told_all_that_concerns_it() -> None:
     machine = Machine.of(settings, "cpu")
     for name in type(machine).model_fields.keys() & type(settings).model_fields.keys() - {"device"}:
         assert getattr(machine, name) == getattr(settings, name), name
+
+
+class TestStoreAddress:
+    def test_a_variable_holds_the_whole_url(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SWEEP_STORE", "postgresql://user:geheim@host/db")
+        found = store_address("env:SWEEP_STORE")
+        assert isinstance(found, sa.URL)
+        assert (found.password, found.host) == ("geheim", "host")
+        assert "geheim" not in f"{found}{found!r}"
+
+    def test_or_the_password_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SWEEP_PASSWORD", "ge:he@im/")
+        found = store_address("postgresql://user:env:SWEEP_PASSWORD@host:5433/db")
+        assert isinstance(found, sa.URL)
+        assert (found.username, found.password, found.port, found.database) == ("user", "ge:he@im/", 5433, "db")
+
+    def test_anything_else_is_what_it_is(self) -> None:
+        assert store_address("sqlite:///runs/sweeps.db") == "sqlite:///runs/sweeps.db"
+
+    @pytest.mark.parametrize("text", ["env:NOT_SET", "postgresql://user:env:NOT_SET@host/db"])
+    def test_a_variable_that_is_not_set_is_named(self, text: str) -> None:
+        with pytest.raises(SpaceError, match="NOT_SET is not"):
+            store_address(text)
+
+    def test_nonsense_is_not_repeated(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SWEEP_STORE", "geheim")
+        with pytest.raises(SpaceError, match="must hold a database URL") as refusal:
+            store_address("env:SWEEP_STORE")
+        assert "geheim" not in str(refusal.value)

@@ -177,7 +177,7 @@ def test_a_failure_is_told_to_the_webhook(
         )
     assert [told["text"] for told in webhook.heard] == ["training small: FAIL: RuntimeError: the injected loop gave up"]
     (record,) = open_study(tmp_path / "runs", "small")[1]
-    assert (record.state, record.reason) == ("FAIL", "crash")
+    assert (record.state, record.reason) == ("FAIL", "error")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])

