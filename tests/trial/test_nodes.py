@@ -86,16 +86,20 @@ def test_a_node_that_does_not_see_the_runs_is_refused_by_name(
 ) -> None:
     runs = tmp_path / "runs"
     runs.mkdir()
-    ray = Path(sys.executable).parent / "ray"
-    join = f"{ray} start --address={cluster.address} --num-cpus=1 --object-store-memory=100000000 --block"
+    join = f"{sys.executable} -m tests.trial.apart_node {cluster.address}"
     apart = subprocess.Popen(
         ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs tmpfs {runs} && exec {join}"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     try:
-        _wait_for_nodes(cluster, 2)
+        assert apart.stdout is not None
+        assert apart.stdout.readline() == "joined\n", apart.communicate()[1]
         driver = start(runs, sweep_panel, cluster.address)
         told, _ = driver.communicate(timeout=PATIENCE_SECONDS)
         assert driver.returncode != 0
@@ -105,12 +109,3 @@ def test_a_node_that_does_not_see_the_runs_is_refused_by_name(
         assert not list(runs.glob(".proof*"))
     finally:
         os.killpg(apart.pid, signal.SIGKILL)
-
-
-def _wait_for_nodes(cluster: Cluster, number: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if sum(node["Alive"] for node in cluster.global_state.node_table()) >= number:
-            return
-        time.sleep(0.5)
-    pytest.fail("the second node did not join")
