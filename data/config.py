@@ -158,6 +158,9 @@ class DataConfig(Frozen):
     scaler: Literal["exact", "streaming"] = Field(
         "exact", description="median and IQR by sorting, or by a quantile sketch that reads the days once"
     )
+    leave_out: tuple[Name, ...] = Field(
+        (), description="features, by name or pattern, that a trial reads as nothing; the prepared market keeps them"
+    )
     min_stocks: int = Field(10, ge=3, description="days with fewer usable stocks are left out")
     calendar: str = Field("panel", description="the panel's own dates, or an exchange's calendar such as XTKS, XNYS")
     columns: ColumnsConfig = ColumnsConfig()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +55,7 @@ class FoldBlocks:
         self.store, self.fold, self.config, self.block_days = store, fold, config, block_days
         self.device = device or torch.device("cpu")
         self.graphs, self.targets = store.graphs(config.graph), store.targets(config.labels)
-        self.scaler = fold_scaler(store, fold, config)
+        self.scaler = fold_scaler(store, fold, config).without(left_out(store.meta.features, config.leave_out))
         rows = block_days + config.window - 1
         self._residence = choose_residence(store.features, self.scaler, self.device, rows, where)
         self._enough = _enough_stocks(self.targets, fold, config)
@@ -124,6 +125,23 @@ def _enough_stocks(targets: np.ndarray, fold: Fold, config: DataConfig) -> dict[
             least = np.isfinite(targets[part]).sum(axis=1).min(axis=1)
             enough |= {start + k: bool(count >= config.min_stocks) for k, count in enumerate(least)}
     return enough
+
+
+def left_out(features: Sequence[str], patterns: Sequence[str]) -> list[int]:
+    """Positions of the features that the patterns name.
+
+    Raises:
+        DataError: a pattern names none, or they name all.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in features):
+            raise DataError(
+                f"data.leave_out must name features of the market, but {pattern!r} matches none of its {len(features)}."
+            )
+    found = [place for place, name in enumerate(features) if any(fnmatchcase(name, each) for each in patterns)]
+    if len(found) == len(features):
+        raise DataError("data.leave_out must leave features to learn from, but it leaves out every one.")
+    return found
 
 
 def fold_scaler(store: MarketStore, fold: Fold, config: DataConfig) -> RobustScaler:

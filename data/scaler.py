@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,13 +31,22 @@ class RobustScaler:
         self.scale = np.asarray(scale, np.float32)  # [F], 1 where the column is constant or unseen
         self.clip = float(clip)
         self.sketches: list[tdigest_float] | None = None
+        self.left_out: tuple[int, ...] = ()  # columns that read as their median, which is 0
         self._prepare()
 
     def _prepare(self) -> None:
         """x / scale - median / scale is one fused operation; in double precision first, so that nothing is lost."""
         factor = 1.0 / self.scale.astype(np.float64)
+        factor[list(self.left_out)] = 0.0
         self._factor = torch.from_numpy(factor.astype(np.float32))
         self._shift = torch.from_numpy((-self.median.astype(np.float64) * factor).astype(np.float32))
+
+    def without(self, columns: Sequence[int]) -> RobustScaler:
+        """The same scaler, to which these columns say nothing: they are 0 wherever they are read."""
+        other = RobustScaler(self.median, self.scale, self.clip)
+        other.sketches, other.left_out = self.sketches, tuple(columns)
+        other._prepare()
+        return other
 
     @classmethod
     def fit(cls, features: np.ndarray, clip: float) -> RobustScaler:
@@ -127,6 +137,8 @@ class RobustScaler:
             "scale": self.scale.tolist(),
             "clip": self.clip,
         }
+        if self.left_out:
+            content["left_out"] = list(self.left_out)
         if self.sketches is not None:
             content["sketches"] = [base64.b64encode(sketch.serialize()).decode() for sketch in self.sketches]
         return content
@@ -136,7 +148,7 @@ class RobustScaler:
         scaler = cls(np.array(state["median"]), np.array(state["scale"]), state["clip"])
         if "sketches" in state:
             scaler.sketches = [tdigest_float.deserialize(base64.b64decode(text)) for text in state["sketches"]]
-        return scaler
+        return scaler.without(state["left_out"]) if "left_out" in state else scaler
 
 
 def _spread(low: float, high: float) -> float:

@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 from search_spaces.errors import SpaceError
+from search_spaces.features import SPACE as FEATURES
 from search_spaces.from_file import SUFFIX, digest_of, load_space
 from search_spaces.full import SPACE as FULL
 from search_spaces.gat_ablation import SPACE as GAT_ABLATION
@@ -18,7 +19,7 @@ from search_spaces.training import SPACE as TRAINING
 
 __all__ = ["SPACES", "digest_of", "find_space"]
 SPACES: dict[str, SearchSpace] = {
-    space.name: space for space in (GAT_ABLATION, NORM_ABLATION, IMPROVEMENTS, GNN_ZOO, GRAPH, TRAINING, FULL)
+    space.name: space for space in (GAT_ABLATION, NORM_ABLATION, IMPROVEMENTS, GNN_ZOO, GRAPH, FEATURES, TRAINING, FULL)
 }
 
 

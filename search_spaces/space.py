@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from optuna.trial import Trial
 
+from data.config import DataConfig
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
 from search_spaces.objectives import RANK_IC
 
 REFERENCE = "reference"
 Sampler = Callable[[Trial, TrialConfig], TrialConfig]
+Suit = Callable[["SearchSpace", Sequence[str], DataConfig], "SearchSpace"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,16 @@ class SearchSpace:
     objectives: tuple[str, ...] = (RANK_IC,)  # the first one is what early stopping and the report go by
     constraints: tuple[str, ...] = ()  # such as turnover<=0.5
     budget: Budget = field(default_factory=Budget)
+    suit: Suit | None = None  # makes it one for a market's features; None where all markets are alike to it
     scheduler: Scheduler = field(default_factory=Scheduler)
+
+    def suited(self, features: Sequence[str], data: DataConfig) -> SearchSpace:
+        """This space for a market of these features, under these settings.
+
+        Raises:
+            SpaceError: it cannot be one.
+        """
+        return self if self.suit is None else self.suit(self, features, data)
 
     def arm_configs(self, base: TrialConfig) -> dict[str, TrialConfig]:
         """Reference first, then every arm, on the market and budget of `base`.

@@ -15,6 +15,7 @@ from typing import Literal
 from rich.console import Console
 
 from data.config import DataConfig
+from data.loader import left_out
 from data.prepare import prepare
 from data.progress import Shown
 from data.settings import read_data_config, suited
@@ -220,8 +221,12 @@ def _prepare(request: SweepRequest, space: SearchSpace, console: Console) -> Pre
     weights = weights_for(len(data.horizons), space.reference.train.horizon_weights)
     changes = {"data": data, "train.horizon_weights": weights, "train.epochs": epochs, "seed": request.seed}
     base = space.reference.replace(**changes)
-    arms = space.arm_configs(base)
+    space.arm_configs(base)  # what is wrong with it is said before the market is prepared
     market = prepare(panel, request.runs / "prepared", data, Shown(console), read_settings().prepare_memory_mib)
+    space = space.suited(market.meta.features, data)
+    arms = space.arm_configs(base)
+    for config in (base, *arms.values()):
+        left_out(market.meta.features, config.data.leave_out)
     splits = market.splits(data)
     prove_purged(splits, data)
     for sentence in market.meta.doubts:

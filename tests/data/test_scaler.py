@@ -320,3 +320,15 @@ def test_a_streaming_scaler_goes_on_learning(small_store: MarketStore, folds: Sp
     before = scaler.median.copy()
     scaler.partial_fit(small_store.features[folds.search.train.stop :] + 5)
     assert (scaler.median > before).mean() > 0.8
+
+
+def test_columns_that_are_left_out_are_zero_wherever_they_are_read_and_after_reading_back() -> None:
+    raw = np.random.default_rng(0).normal(3.0, 2.0, (50, 4, 3)).astype(np.float32)
+    raw[0, 0, 1] = np.nan
+    whole = RobustScaler.fit(raw, clip=8.0)
+    part = RobustScaler.from_dict(json.loads(json.dumps(whole.without([1]).to_dict())))
+    out, expected = np.empty_like(raw), np.empty_like(raw)
+    part.transform(raw, out)
+    whole.transform(raw, expected)
+    expected[..., 1] = 0.0
+    np.testing.assert_array_equal(out, expected)

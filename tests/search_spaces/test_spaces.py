@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from fnmatch import fnmatchcase
 from typing import Any
 
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from data.config import DataConfig
+from data.features import FEATURES
 from search_spaces import SPACES, find_space
 from search_spaces.config import TrialConfig, validated
 from search_spaces.errors import SpaceError
+from search_spaces.features import COMPUTED
 from search_spaces.space import REFERENCE, SearchSpace
 from tests.search_spaces.helpers import draw_point, draw_random
 
@@ -25,7 +29,7 @@ def another(value: Any, distribution: BaseDistribution) -> Any:
 
 
 def sections_that_differ(one: TrialConfig, other: TrialConfig) -> set[str]:
-    """But for what of the data settings is no part of the prepared market: edges and scaler."""
+    """But for what of the data settings is no part of the prepared market: edges, scaler, what is not read."""
     return {name for name in TrialConfig.model_fields if plain(one, name) != plain(other, name)}
 
 
@@ -35,7 +39,7 @@ def plain(config: TrialConfig, section: str) -> Any:
 
 
 def market_of(config: TrialConfig) -> dict[str, Any]:
-    return config.data.model_dump(exclude={"graph", "scaler"})
+    return config.data.model_dump(exclude={"graph", "scaler", "leave_out"})
 
 
 class TestEverySpace:
@@ -173,3 +177,32 @@ class TestFindSpace:
     def test_refuses_whatever_is_no_name(self, typed: str) -> None:
         with pytest.raises(SpaceError, match="gat_ablation"):
             find_space(typed)
+
+
+class TestFeatureGroups:
+    def test_every_computed_feature_is_in_exactly_one_group(self) -> None:
+        for feature in FEATURES:
+            names = [name for name, patterns in COMPUTED.items() if any(fnmatchcase(feature, p) for p in patterns)]
+            assert len(names) == 1, (feature, names)
+
+    def test_a_market_of_ones_own_columns_has_their_groups(self) -> None:
+        columns = {
+            "groups": {
+                "stmt": {"columns": ["stmt_*"], "publication_lag": 1},
+                "flow": {"columns": ["flow_*"], "publication_lag": 1},
+            }
+        }
+        data = DataConfig.model_validate({"columns": columns})
+        space = SPACES["features"].suited(["stmt_a", "stmt_b", "flow_a", "other"], data)
+        assert list(space.arms) == ["no_stmt", "no_flow", "only_stmt"]
+        assert space.arms["no_flow"].changes == {"data.leave_out": ("flow_*",)}
+        point = draw_point(space, {"with_stmt": False, "with_flow": False, "learning_rate": 1e-3})
+        assert point.config.data.leave_out == ("flow_*",), "the first group stays"
+
+    def test_a_market_without_groups_is_refused(self) -> None:
+        with pytest.raises(SpaceError, match=r"at least two groups.*data\.columns\.groups"):
+            SPACES["features"].suited(["a", "b"], DataConfig())
+
+    def test_other_spaces_suit_every_market(self) -> None:
+        space = SPACES["gat_ablation"]
+        assert space.suited(["a"], DataConfig()) is space
