@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from pydantic import Field, model_validator
@@ -124,13 +124,12 @@ class ModelConfig(BlockConfig):
         Raises:
             ValueError: a block does not go with the window or the horizons.
         """
-        return set(_with_parameters(self, window, horizons))
+        sizes = Sizes(features=2, hidden=self.hidden, window=window, edge_attributes=4, horizons=horizons)
+        return {"projection"} | {slot for slot in SLOTS if _has_parameters(getattr(self, slot), sizes)}
 
 
-@lru_cache(maxsize=256)
-def _with_parameters(config: ModelConfig, window: int, horizons: int) -> frozenset[str]:
-    """Built once per network: a sweep makes many configurations that differ elsewhere."""
-    sizes = Sizes(features=2, hidden=config.hidden, window=window, edge_attributes=4, horizons=horizons)
+@lru_cache(maxsize=1024)
+def _has_parameters(config: Any, sizes: Sizes) -> bool:
+    """Built once per block: a sweep makes many networks that have most of their blocks in common."""
     with torch.device("meta"):
-        built = {slot: getattr(config, slot).build(sizes) for slot in SLOTS}
-    return frozenset({"projection"} | {slot for slot, block in built.items() if any(True for _ in block.parameters())})
+        return any(True for _ in config.build(sizes).parameters())

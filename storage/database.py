@@ -23,6 +23,8 @@ from storage.tables import check_version, create_tables, has_tables
 BUSY_TIMEOUT_SECONDS = 60
 CONNECT_TIMEOUT_SECONDS = 5
 BACK_OFF_SECONDS = (0.2, 1.0, 5.0)
+START_UP_SECONDS = 60.0  # that a server which recovers after a crash is waited for
+STARTING = ("starting up", "in recovery mode", "not yet accepting connections", "shutting down")
 NETWORK_FILE_SYSTEMS = (
     *("nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "9p", "davfs", "fuse.davfs"),
     *("ceph", "fuse.ceph", "sshfs", "fuse.sshfs", "glusterfs", "fuse.glusterfs", "lustre", "gpfs", "beegfs"),
@@ -85,17 +87,26 @@ def check_reachable(url: Address) -> None:
         _check_sqlite_file(Path(str(parsed.database)))
         refuse_network_disk(Path(str(parsed.database)))
         return
+    deadline = time.monotonic() + START_UP_SECONDS
+    while (reason := _server_refuses(parsed)) is not None:
+        if not any(sign in reason for sign in STARTING) or time.monotonic() > deadline:
+            raise StorageError(
+                f"the store must be reachable, but {parsed.render_as_string(hide_password=True)} is not: {reason}"
+            )
+        time.sleep(1.0)
+
+
+def _server_refuses(parsed: sa.URL) -> str | None:
+    """What a server answers to a first question, where it is no answer."""
     engine = sa.create_engine(parsed, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
     try:
         with engine.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
     except sa.exc.SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        raise StorageError(
-            f"the store must be reachable, but {parsed.render_as_string(hide_password=True)} is not: {reason}"
-        ) from error
+        return str(getattr(error, "orig", error)).strip().splitlines()[0]
     finally:
         engine.dispose()
+    return None
 
 
 def is_there(engine: sa.Engine) -> bool:

@@ -307,3 +307,18 @@ def test_a_url_from_a_safe_place_may_carry_a_password_and_never_shows_it() -> No
     with pytest.raises(StorageError) as refusal:
         check_reachable(url)
     assert "geheim" not in str(refusal.value)
+
+
+def test_a_server_that_is_starting_up_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = ["FATAL:  the database system is starting up", "FATAL:  the database system is in recovery mode", None]
+    monkeypatch.setattr(database, "_server_refuses", lambda url: answers.pop(0))
+    monkeypatch.setattr(database.time, "sleep", lambda seconds: None)
+    check_reachable("postgresql://user@host/db")
+    assert answers == []
+
+
+def test_a_server_that_stays_in_its_recovery_is_refused_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "START_UP_SECONDS", 0.0)
+    monkeypatch.setattr(database, "_server_refuses", lambda url: "FATAL:  the database system is starting up")
+    with pytest.raises(StorageError, match="is starting up"):
+        check_reachable("postgresql://user@host/db")
