@@ -20,6 +20,7 @@ from search_spaces.config import TrialConfig
 from search_spaces.improvements import Improvements
 from trial.dashboard import app as dashboard
 from trial.delete import app as delete
+from trial.migrate import app as migrate
 from trial.references import app as references
 from trial.reproduce import app as reproduce
 from trial.status import app as status
@@ -40,6 +41,7 @@ COMMANDS: dict[str, typer.Typer] = {
     "trial.status": status,
     "trial.stop": stop,
     "trial.delete": delete,
+    "trial.migrate": migrate,
     "trial.dashboard": dashboard,
     "reports.ablation": ablation,
     "data.inspect": inspect_app,

@@ -52,6 +52,14 @@ def wait_for_both(driver: subprocess.Popen[str], runs: Path) -> None:
     pytest.fail(f"the nodes did not begin; the driver said: {driver.communicate()[0]}")
 
 
+def wait_for_nodes(cluster: Cluster, number: int) -> None:
+    """Until the head knows so many."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while sum(node["Alive"] for node in cluster.global_state.node_table()) < number:
+        assert time.monotonic() < deadline, "a node did not join"
+        time.sleep(0.2)
+
+
 @pytest.mark.parametrize("driver_dies", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_trials_of_a_dead_node_go_on_elsewhere_and_do_not_count_as_failures(
     cluster: Cluster, sweep_panel: Path, tmp_path: Path, driver_dies: bool
@@ -100,6 +108,7 @@ def test_a_node_that_does_not_see_the_runs_is_refused_by_name(
     try:
         assert apart.stdout is not None
         assert apart.stdout.readline() == "joined\n", apart.communicate()[1]
+        wait_for_nodes(cluster, 2)
         driver = start(runs, sweep_panel, cluster.address)
         told, _ = driver.communicate(timeout=PATIENCE_SECONDS)
         assert driver.returncode != 0

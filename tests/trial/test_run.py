@@ -239,7 +239,7 @@ def test_the_same_seed_gives_the_same_study_and_its_best_start_another(
         runs=tmp_path,
         panel=sweep_panel,
         stages=("search",),
-        trials=4,
+        trials=3,
         epochs=1,
         scheduler="none",
         sampler="random",
@@ -251,17 +251,17 @@ def test_the_same_seed_gives_the_same_study_and_its_best_start_another(
         run_sweep(replace(request, name=name))
     (_, one), (_, two) = (open_study(tmp_path, name) for name in ("one", "two"))
     assert [(record.params, record.value) for record in one] == [(record.params, record.value) for record in two]
-    run_sweep(replace(request, name="three", warm_start=("one",), trials=9, patience=2))
+    run_sweep(replace(request, name="three", warm_start=("one",), trials=6, patience=1))
     _, three = open_study(tmp_path, "three")
     best = sorted(one, key=lambda record: -(record.value or 0))
     assert three[1].params in [record.params for record in best]
-    assert len(three) < 9, "patience ended it"
+    assert len(three) < 6, "patience ended it"
 
 
 def test_a_worker_that_hangs_is_replaced_and_its_trial_tried_again(
     ray_head: str, sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ATFT_HANG_SECONDS", "20")  # so long may a start take beside other tests
+    monkeypatch.setenv("ATFT_HANG_SECONDS", "12")  # so long may a start take beside other tests
     request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=1, epochs=1)
     outcome = run_sweep(request, worker=HungTrial)
     check_truth(tmp_path, "gat_ablation", finished=1)

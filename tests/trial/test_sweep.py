@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperOption
 from typer.testing import CliRunner
 
+import trial.sweep
 from search_spaces import SPACES
 from trial.sweep import app
 
@@ -53,6 +54,12 @@ def test_an_unknown_space_names_the_nearest() -> None:
     assert "Did you mean 'gat_ablation'?" in refused("gat_ablatoin")
 
 
+@pytest.fixture
+def without_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what only looks at the plan: two probe trials take a quarter of a minute."""
+    monkeypatch.setattr(trial.sweep, "print_probes", lambda prepared, console: None)
+
+
 def test_a_dry_run_shows_folds_and_counts_and_writes_no_study(sweep_panel: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     result = runner.invoke(app, ["gat_ablation", "--data", str(sweep_panel), "--runs", str(runs), "--dry-run"])
@@ -62,7 +69,7 @@ def test_a_dry_run_shows_folds_and_counts_and_writes_no_study(sweep_panel: Path,
     assert not (runs / "sweeps.db").exists()
 
 
-def test_sampler_and_scheduler_are_chosen(sweep_panel: Path, tmp_path: Path) -> None:
+def test_sampler_and_scheduler_are_chosen(sweep_panel: Path, tmp_path: Path, without_probes: None) -> None:
     arguments = ["gat_ablation", "--data", str(sweep_panel), "--runs", str(tmp_path), "--epochs", "8", "--dry-run"]
     usual = runner.invoke(app, arguments).output
     assert "12 trials x 8 epochs, tpe, ASHA cuts after epochs 1, 2, 4" in usual
@@ -93,7 +100,7 @@ def test_the_probes_say_what_a_space_of_ones_own_will_take(sweep_panel: Path, tm
     assert re.search(r"disk +about \d+ MiB", output)
 
 
-def test_data_settings_are_read_from_yaml_and_shown(sweep_panel: Path, tmp_path: Path) -> None:
+def test_data_settings_are_read_from_yaml_and_shown(sweep_panel: Path, tmp_path: Path, without_probes: None) -> None:
     settings = tmp_path / "data.yaml"
     settings.write_text("horizons: [1, 5]\ngraph: {kind: sector}\nlabels: {shape: rank_gaussian}\n")
     command = ["gat_ablation", "--data", str(sweep_panel), "--data-config", str(settings), "--dry-run"]
