@@ -48,6 +48,7 @@ ENDING: dict[str, dict[str, Any]] = {  # where a store ends: not what stands in 
 
 SHARING: dict[str, dict[str, Any]] = {
     "window": {"window": 9},
+    "leave_out": {"leave_out": ["gap"]},
     "clip": {"clip": 3.0},
     "scaler": {"scaler": "streaming"},
     "graph": {"graph": {"kind": "none"}},

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from data.batch import DayBlock
 from data.config import CorrelationGraphConfig, DataConfig, LabelConfig
 from data.errors import DataError
-from data.loader import FoldBlocks
+from data.loader import FoldBlocks, left_out
 from data.splits import Splits
 from data.store import MarketStore
 
@@ -333,3 +333,27 @@ def test_a_block_has_the_edges_of_the_graph_that_was_asked_for(
     for mine, theirs in zip(blocks.in_order(blocks.fold.score), other.in_order(other.fold.score), strict=True):
         assert mine.edge_index_2E.shape[1] > 0
         assert not torch.equal(mine.edge_index_2E, theirs.edge_index_2E)
+
+
+def test_features_that_are_left_out_say_nothing_and_the_others_are_as_before(
+    small_store: MarketStore, small_config: DataConfig
+) -> None:
+    fold = small_store.splits(small_config).search
+    whole = FoldBlocks(small_store, fold, small_config, 4)
+    part = FoldBlocks(small_store, fold, small_config.model_copy(update={"leave_out": ("return_*", "gap")}), 4)
+    out = left_out(small_store.meta.features, ("return_*", "gap"))
+    days = range(fold.train.start, fold.train.start + 4)
+    expected = whole.block(days).x_TNF.clone()
+    expected[..., out] = 0.0
+    assert len(out) == 10
+    assert torch.equal(part.block(days).x_TNF, expected)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "words"), [(("no_such",), "'no_such' matches none"), (("*",), "leaves out every")]
+)
+def test_what_leaves_out_nothing_or_all_is_refused(
+    small_store: MarketStore, patterns: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(DataError, match=words):
+        left_out(small_store.meta.features, patterns)

@@ -19,7 +19,7 @@ from storage.record import read_events
 from tests.trial.study_checks import open_study
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME, TRIALS, EPOCHS, PATIENCE_SECONDS = "gat_ablation", 4, 12, 240
+NAME, TRIALS, EPOCHS, PATIENCE_SECONDS = "gat_ablation", 4, 8, 240
 
 
 @pytest.fixture
