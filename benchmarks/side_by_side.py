@@ -125,6 +125,10 @@ def stock(url: str, runs: Path) -> str:
     return "stock"
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def main() -> None:
     """Run both and print what the database holds of each."""
     console = Console(width=150)
@@ -153,4 +157,4 @@ def _print(name: str, trials: list[FrozenTrial], console: Console) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -205,6 +205,10 @@ def long_study(url: str, runs: Path, trials: int, epochs: int) -> dict[str, floa
     return found | {"ideal, s per trial": epochs * EPOCH_SECONDS / CPUS} | marks
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def main(
     trials: Annotated[int, typer.Option(min=2, help="Trivial trials per run of the comparison.")] = TRIALS,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds, each of which runs every rival.")] = 3,
@@ -240,4 +244,4 @@ def _print(figures: dict[str, dict[str, float]]) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import model.config
 from benchmarks.loader import app as loader_benchmark
 from benchmarks.step import app as step_benchmark
+from benchmarks.sweep import app as sweep_benchmark
 from data.commands import inspect_app, prepare_app, synthetic_app
 from model.config import SLOTS
 from reports.ablation import app as ablation
@@ -48,7 +49,11 @@ COMMANDS: dict[str, typer.Typer] = {
     "data.prepare": prepare_app,
     "data.synthetic": synthetic_app,
 }
-BENCHMARKS: dict[str, typer.Typer] = {"benchmarks.loader": loader_benchmark, "benchmarks.step": step_benchmark}
+BENCHMARKS: dict[str, typer.Typer] = {
+    "benchmarks.loader": loader_benchmark,
+    "benchmarks.step": step_benchmark,
+    "benchmarks.sweep": sweep_benchmark,
+}
 
 
 def commands(page: Path) -> list[tuple[str, str]]:
