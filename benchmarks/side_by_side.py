@@ -43,7 +43,7 @@ from trial.sampling import make_sampler
 from trial.settings import read_settings
 from trial.stopping import StopRequest
 
-TRIALS, EPOCHS, SECONDS = 12, 8, 0.05
+TRIALS, EPOCHS, GRACE, SECONDS = 12, 8, 3, 0.05
 DIVERGING, RAISING = 2, 4  # numbers
 SAMPLER = optuna.samplers.RandomSampler(0)
 
@@ -75,7 +75,7 @@ def ours(url: str, runs: Path) -> str:
             plan=plan,
             lease=lease,
             drain=drain,
-            early=Early(EPOCHS, 1, 2),
+            early=Early(EPOCHS, GRACE, 2),
             stop=StopRequest(),
             display=display,
             runs=runs,
@@ -97,17 +97,16 @@ def _stock_trial(config: dict[str, Any]) -> None:
         tune.report({"epoch": epoch, "value": math.nan if is_diverged else trivial_value(str(config["rate"]), epoch)})
 
 
+def _define(trial: optuna.Trial) -> dict[str, Any]:
+    trial.suggest_float("rate", 0, 1)
+    return {"number": trial.number}
+
+
 def stock(url: str, runs: Path) -> str:
     """As Ray's documentation has it."""
     storage = optuna.storages.RDBStorage(url)
-    numbers = iter(range(10**6))
-
-    def define(trial: optuna.Trial) -> dict[str, Any]:
-        trial.suggest_float("rate", 0, 1)
-        return {"number": next(numbers)}
-
     search = OptunaSearch(
-        define,
+        _define,
         metric="value",
         mode="max",
         sampler=optuna.samplers.RandomSampler(0),
@@ -115,7 +114,7 @@ def stock(url: str, runs: Path) -> str:
         study_name="stock",
     )
     scheduler = AsyncHyperBandScheduler(
-        time_attr="epoch", metric="value", mode="max", max_t=EPOCHS, grace_period=1, reduction_factor=2
+        time_attr="epoch", metric="value", mode="max", max_t=EPOCHS, grace_period=GRACE, reduction_factor=2
     )
     tune.Tuner(
         _stock_trial,

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import model.config
 from benchmarks.loader import app as loader_benchmark
+from benchmarks.side_by_side import app as side_by_side
 from benchmarks.step import app as step_benchmark
 from benchmarks.sweep import app as sweep_benchmark
 from data.commands import inspect_app, prepare_app, synthetic_app
@@ -53,6 +54,7 @@ BENCHMARKS: dict[str, typer.Typer] = {
     "benchmarks.loader": loader_benchmark,
     "benchmarks.step": step_benchmark,
     "benchmarks.sweep": sweep_benchmark,
+    "benchmarks.side_by_side": side_by_side,
 }
 
 
