@@ -36,7 +36,7 @@ def copy_study(source: RDBStorage, target: RDBStorage, name: str) -> Copied:
     """
     if name in {study.study_name for study in target.get_all_studies()}:
         raise StorageError(
-            f"TO must not hold a study {name!r} yet, but it does. Delete it there, or name another --name."
+            f"TO must not hold a study {name!r} yet, but it does. Delete it there, or name the others by --name."
         )
     try:
         optuna.copy_study(from_study_name=name, from_storage=source, to_storage=target)

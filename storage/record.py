@@ -120,13 +120,15 @@ def stages_of(storage: RDBStorage, name: str) -> list[str]:
     return found
 
 
-def read_curves(engine: sa.Engine, study_name: str) -> dict[int, tuple[dict[str, Any], ...]]:
-    """Trial number -> its EpochResults in order, as our table holds them."""
+def read_curves(engine: sa.Engine, study_name: str, number: int | None = None) -> dict[int, tuple[dict[str, Any], ...]]:
+    """Trial number -> its EpochResults in order, as our table holds them; of one trial where it is given."""
     query = sa.select(epochs.c.number, epochs.c.result).where(epochs.c.study == study_name)
+    if number is not None:
+        query = query.where(epochs.c.number == number)
     curves: dict[int, list[dict[str, Any]]] = {}
     with engine.connect() as connection:
-        for number, result in connection.execute(query.order_by(epochs.c.number, epochs.c.epoch)):
-            curves.setdefault(number, []).append(result)
+        for of, result in connection.execute(query.order_by(epochs.c.number, epochs.c.epoch)):
+            curves.setdefault(of, []).append(result)
     return {number: tuple(results) for number, results in curves.items()}
 
 

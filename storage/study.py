@@ -27,6 +27,7 @@ from storage.writes import (
     insert_new,
     is_finished,
     last_step,
+    put,
     put_attributes,
     put_constraints,
     put_outcome,
@@ -194,7 +195,7 @@ class StudyStore:
 
     def known_epochs(self, number: int) -> tuple[dict[str, Any], ...]:
         """The EpochResults that are recorded for a trial."""
-        return read_curves(self.storage.engine, self.name).get(number, ())
+        return read_curves(self.storage.engine, self.name, number).get(number, ())
 
     def set_attributes(self, trial_id: int, attributes: Mapping[str, Any]) -> None:
         """All of them, or none; those of a trial that was told stay as they are."""
@@ -316,7 +317,7 @@ class StudyStore:
             put_attributes(connection, ending.trial_id, ending.attributes)
             put_constraints(connection, ending.trial_id, ending.attributes.get(CONSTRAINTS, {}))
             if entry is not None:
-                insert_new(connection, ledger, entry)
+                put(connection, ledger, [entry], ("study_key", "number"), "value")
             if insert_new(connection, attempts, attempt):
                 for kind, message in ending.events:
                     self._insert_event(connection, kind, message, ending.number)

@@ -30,9 +30,23 @@ CONSTRAINT = "constraints:"  # begins the key by which Optuna's samplers know a 
 
 def insert_new(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
     """Inserts the row; false, and nothing changed, where its key is there already."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement: Any = insert(table).values(**row).on_conflict_do_nothing().returning(sa.literal_column("1"))
+    statement = _insert(connection, table).values(**row).on_conflict_do_nothing().returning(sa.literal_column("1"))
     return connection.execute(statement).first() is not None
+
+
+def put(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str], value: str
+) -> None:
+    """Inserts the rows; where a key is there already, its value is replaced."""
+    if rows:
+        statement: Any = _insert(connection, table)
+        replacing = statement.on_conflict_do_update(index_elements=list(key), set_={value: statement.excluded[value]})
+        connection.execute(replacing, list(rows))
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> Any:
+    """Of the kind that knows what to do about conflicts."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
 def is_finished(connection: sa.Connection, trial_id: int) -> bool:
@@ -58,17 +72,8 @@ def put_constraints(connection: sa.Connection, trial_id: int, violations: Mappin
 
 
 def _put_json(connection: sa.Connection, table: sa.Table, trial_id: int, content: Mapping[str, Any]) -> None:
-    if not content:
-        return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in content.items()]
-    statement = insert(table)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[table.c.trial_id, table.c.key], set_={"value_json": statement.excluded.value_json}
-        ),
-        rows,
-    )
+    put(connection, table, rows, ("trial_id", "key"), "value_json")
 
 
 def put_params(connection: sa.Connection, trial_id: int, drawn: Mapping[str, tuple[float, BaseDistribution]]) -> None:

@@ -22,7 +22,6 @@ from storage.record import read_curves
 from storage.spool import SPOOL, SpooledStudy
 from storage.study import StudyStore
 from trial.hung import HungWorkers
-from trial.interrupt import ask_to_leave
 from trial.live import Display
 from trial.notify import FailureNotice
 from trial.order import Flight
@@ -129,8 +128,6 @@ def _recorder(
     def after_step(trials: list[Any]) -> None:
         study.is_back()
         while_there(look_around)
-        if stage.stop.reason is not None:
-            ask_to_leave(flights.values())
         hung.look(trials, flights)
 
     return StudyRecorder(study, flights, retries, after_epoch, after_end, after_step)

@@ -8,13 +8,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from trial.order import Flight
+from typing import Any
 
 TAKEN_AWAY = "taken-away"  # file of an attempt whose worker was told to end
 LEAVE = "leave"  # file by which the driver asks a worker to leave after the step under way
@@ -109,10 +105,9 @@ class Farewell:
         deliver_again(number)
 
 
-def ask_to_leave(flights: Iterable[Flight]) -> None:
-    """Asks workers, wherever they run, to write a checkpoint after the step under way."""
-    for flight in flights:
-        _touch(flight.order.folder / LEAVE)
+def ask_to_leave(folder: Path) -> None:
+    """Asks the worker of an attempt, wherever it runs, to write a checkpoint after the step under way."""
+    _touch(folder / LEAVE)
 
 
 def _touch(path: Path) -> None:

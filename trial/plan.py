@@ -45,7 +45,7 @@ class Plan(Protocol):
         ...
 
     def note_failure(self, flight: Flight) -> None:
-        """A trial failed for good."""
+        """A trial is a FAIL."""
         ...
 
 
@@ -117,8 +117,7 @@ class SearchPlan:
     def _ask(self) -> Flight | None:
         """A configuration that is known to fail is told so and not tried; the next one is asked."""
         while (flight := self._draw()) is not None:
-            config = flight.order.config
-            if (earlier := self._failed.get(identity(config.hash, config.seed, config.fold))) is None:
+            if (earlier := self._failed.get(flight.order.config.resumable_hash)) is None:
                 return flight
             sentence = f"the same configuration, seed and code failed as trial {earlier}; it was not tried again"
             flight.outcome = Outcome(TrialState.FAIL, KNOWN_FAILURE, sentence)
@@ -127,16 +126,15 @@ class SearchPlan:
 
     def note_failure(self, flight: Flight) -> None:
         """A trial that failed for good: its configuration is not tried again."""
-        config = flight.order.config
-        self._failed[identity(config.hash, config.seed, config.fold)] = flight.order.number
+        if flight.outcome is not None and flight.outcome.reason in FOR_GOOD:
+            self._failed[flight.order.config.resumable_hash] = flight.order.number
 
     def _draw(self) -> Flight | None:
         if self.place.closed():
             return None
         with self.place.exclusively():
             counts = self.study.counts()
-            total = sum(counts.values())
-            if total - counts[TrialState.WAITING.name] >= self.target:
+            if sum(counts.values()) - counts[TrialState.WAITING.name] >= self.target:
                 return None
             trial = draft(self.study.ask())
         if self._sampler is not None:  # what is drawn follows from the number, also where it is asked a second time
@@ -166,10 +164,10 @@ class ConfirmPlan:
         if self.place.closed():
             return None
         with self.place.exclusively():
-            taken = [_cell(trial) for trial in self.study.study.get_trials(deepcopy=False)]
-            waiting = self.study.counts()[TrialState.WAITING.name]
+            trials = self.study.study.get_trials(deepcopy=False)
+            taken = [_cell(trial) for trial in trials]
             free = [cell for cell in self.cells if cell not in taken]
-            if not free and not waiting:
+            if not free and all(trial.state is not TrialState.WAITING for trial in trials):
                 return None
             trial = draft(self.study.ask(free[0] if free else None))
         for name, distribution in self.distributions.items():
@@ -185,19 +183,11 @@ class ConfirmPlan:
         """Cells are all different: none is tried twice."""
 
 
-def identity(config_hash: str, seed: int, fold: str) -> tuple[str, int, str]:
-    """Of trials that would fail alike."""
-    return config_hash, seed, fold
-
-
-def known_failures(study: StudyStore, code: str) -> dict[tuple[str, int, str], int]:
-    """What failed for good under this code -> the trial's number."""
-    found = {}
-    for trial in study.study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
-        attributes = trial.user_attrs
-        if attributes.get("code") == code and attributes.get("reason") in FOR_GOOD:
-            found[identity(attributes["config_hash"], attributes["seed"], attributes["fold"])] = trial.number
-    return found
+def known_failures(study: StudyStore, code: str) -> dict[str, int]:
+    """The resumable hash of what failed for good under this code -> the trial's number."""
+    failed = study.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    told = [(trial.user_attrs, trial.number) for trial in failed]
+    return {of["resumable_hash"]: n for of, n in told if of.get("code") == code and of.get("reason") in FOR_GOOD}
 
 
 def _cell(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ray.tune import Callback
 from storage.spool import SpooledStudy
 from trial import recording
 from trial.failures import Failure
-from trial.interrupt import TAKEN_AWAY
+from trial.interrupt import TAKEN_AWAY, ask_to_leave
 from trial.order import Flight, Outcome
 from trial.ray_errors import classified
 from trial.retries import Retries
@@ -57,7 +57,11 @@ class StudyRecorder(Unsaved, Callback):
         self._on_epoch(flight)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self._finish(self._flights.pop(trial.trial_id))
+        """Also called where Tune stops everything, before the worker hears of it: what it did since is to be kept."""
+        flight = self._flights.pop(trial.trial_id)
+        if flight.outcome is None and not flight.is_held:
+            self._give_up(flight)
+        self._finish(flight)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         flight = self._flights.pop(trial.trial_id)
@@ -82,9 +86,15 @@ class StudyRecorder(Unsaved, Callback):
         self._flights.clear()
         for flight in interrupted:
             if flight.outcome is None:
-                flight.interrupt("interrupted", f"the driver stopped after epoch {len(flight.results)}; it waits")
+                self._give_up(flight)
             self._finish(flight)
         return len(interrupted)
+
+    def _give_up(self, flight: Flight) -> None:
+        """The driver stops: the worker is asked for a checkpoint."""
+        ask_to_leave(flight.order.folder)
+        if not flight.events:  # else its worker has said why
+            flight.interrupt("interrupted", f"the driver stopped after epoch {len(flight.results)}; it waits")
 
 
 def _error(trial: Any) -> Exception | None:

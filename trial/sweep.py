@@ -182,8 +182,8 @@ def sweep(
     memory_per_trial: Annotated[
         str | None,
         typer.Option(
-            help="Memory that one trial is placed by: MiB, or 'auto' for what earlier trials and the network's size "
-            "predict. (default: not looked at)",
+            help="Memory that one trial is placed by: MiB, or 'auto' for what two small steps of its network predict. "
+            "(default: not looked at)",
             show_default=False,
             rich_help_panel=PLACEMENT,
         ),

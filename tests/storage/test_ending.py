@@ -15,7 +15,8 @@ from storage.ledger import count_trials, market_id, note_holdout_read, read_hold
 from storage.record import best_complete, read_events, read_records
 from storage.remove import remove_study
 from storage.study import Ending, StudyStore
-from tests.storage.helpers import draw, epoch_result, open_study
+from storage.tables import ledger
+from tests.storage.helpers import draw, epoch_result, open_study, rows_of
 
 COST = {"epochs": 2, "wall_seconds": 4.0, "train_seconds": 3.0, "gpu_seconds": 1.5}
 
@@ -120,3 +121,15 @@ def test_reads_of_the_hold_out_are_counted_by_market(storage: RDBStorage) -> Non
     reads = read_holdout_reads(storage.engine, one)
     assert [read.purpose for read in reads] == ["final report", "once more"]
     assert "@" in reads[0].reader
+
+
+def test_the_ledger_keeps_the_last_value_that_was_seen(storage: RDBStorage) -> None:
+    study, market = open_study(storage), market_id(storage.engine, {"name": "sp500"}, lambda known: False)
+    trial, entry = study.ask(), {"market": market, "fold": "search", "config_hash": "c"}
+    for attempt, (state, value) in enumerate(((None, 0.1), ("COMPLETE", 0.3))):
+        values = None if state is None else (value,)
+        if attempt:
+            study.study.ask()  # the same trial, handed out again
+        study.end(Ending(0, trial._trial_id, attempt, "x", state, values, cost=COST, ledger=entry | {"value": value}))
+    (row,) = rows_of(storage.engine, ledger)
+    assert row["value"] == 0.3
