@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from storage.database import is_there
 from storage.errors import LeaseLostError, StorageError, StoreAwayError
-from storage.study import Ending, StudyStore
+from storage.study import Ending, EpochReport, StudyStore
 
 SPOOL = "spool.jsonl"
 LOOK_SECONDS = 2.0  # between two looks whether the store is back
@@ -31,23 +31,11 @@ class SpooledStudy:
         self.away_since = 0.0
         self._looked, self._spooled = 0.0, 0
 
-    def record_epoch(
-        self,
-        trial_id: int,
-        number: int,
-        result: Mapping[str, Any],
-        fold: str | None = None,
-        horizons: Sequence[int] = (),
-        attempt: int = 0,
-    ) -> None:
-        content = {"trial_id": trial_id, "number": number, "result": dict(result), "fold": fold}
-        self._write("epoch", content | {"horizons": list(horizons), "attempt": attempt})
+    def record_epoch(self, report: EpochReport) -> None:
+        self._write("epoch", vars(report))
 
     def end(self, ending: Ending) -> None:
         self._write("end", ending.to_dict())
-
-    def note(self, kind: str, message: str, number: int | None = None) -> None:
-        self._write("note", {"kind": kind, "message": message, "number": number})
 
     def put_back(self, trial_id: int, attempt: int) -> None:
         self._write("put_back", {"trial_id": trial_id, "attempt": attempt})
@@ -136,13 +124,11 @@ def replay(study: StudyStore, path: Path) -> int:
 def perform(study: StudyStore, kind: str, content: Mapping[str, Any]) -> None:
     """One write, as it was meant."""
     if kind == "epoch":
-        study.record_epoch(**content)
+        study.record_epoch(EpochReport(**content))
     elif kind == "end":
         study.end(Ending.from_dict(content))
-    elif kind == "put_back":
-        study.put_back(content["trial_id"])
     else:
-        study.note(**content)
+        study.put_back(content["trial_id"])
 
 
 def read_spool(path: Path) -> list[dict[str, Any]]:
@@ -168,9 +154,7 @@ def read_spool(path: Path) -> list[dict[str, Any]]:
 
 
 def _is_ours(study: StudyStore, content: Mapping[str, Any]) -> bool:
-    """Whether no later attempt at the trial has begun; an event is of no attempt."""
-    if "attempt" not in content:
-        return True
+    """Whether no later attempt at the trial has begun."""
     begun = study.storage.get_trial(content["trial_id"]).user_attrs.get("attempts", 0)
     return bool(begun <= content["attempt"] + 1)
 

@@ -66,6 +66,18 @@ class Ending:
         return cls(**{**content, "events": told, "values": values})
 
 
+@dataclass(frozen=True)
+class EpochReport:
+    """One EpochResult of an attempt at a trial. Plain values: it can wait in a file."""
+
+    trial_id: int  # Optuna's
+    number: int
+    result: Mapping[str, Any]
+    fold: str | None = None  # that was scored
+    horizons: Sequence[int] = ()  # trading days, in the order of the daily RankIC's values
+    attempt: int = 0  # not kept with the epoch, because all attempts would send the same
+
+
 class StudyStore:
     """One study of one store, as its driver writes it.
 
@@ -202,24 +214,8 @@ class StudyStore:
         self._guard()
         persistently(lambda: self._set_attributes(trial_id, attributes))
 
-    def record_epoch(
-        self,
-        trial_id: int,
-        number: int,
-        result: Mapping[str, Any],
-        fold: str | None = None,
-        horizons: Sequence[int] = (),
-        attempt: int = 0,
-    ) -> bool:
+    def record_epoch(self, report: EpochReport) -> bool:
         """Writes one epoch to our table, its copy to Optuna's and its events, all or nothing.
-
-        Args:
-            trial_id: Optuna's.
-            number: of the trial.
-            result: the EpochResult.
-            fold: that was scored.
-            horizons: trading days, in the order of the daily RankIC's values.
-            attempt: that sent it; of which attempt an epoch is, is not kept, because all would send the same.
 
         Returns:
             Whether it is new: false, and nothing changed, where it was there already or the trial was told.
@@ -228,21 +224,22 @@ class StudyStore:
             StorageError: a number of it is not finite: a failure is never stored as a result.
         """
         self._guard()
+        result = report.result
         for key in ("value", "best_so_far", "seconds"):
             if not math.isfinite(result[key]):
-                raise StorageError(f"an epoch's {key} must be finite, got {result[key]} in trial {number}.")
+                raise StorageError(f"an epoch's {key} must be finite, got {result[key]} in trial {report.number}.")
         row = {
             "study": self.name,
-            "number": number,
+            "number": report.number,
             "epoch": result["epoch"],
-            "fold": fold,
-            "horizons": list(horizons),
+            "fold": report.fold,
+            "horizons": list(report.horizons),
             "value": result["value"],
             "best_so_far": result["best_so_far"],
             "seconds": result["seconds"],
             "result": dict(result),
         }
-        return persistently(lambda: self._insert_epoch(trial_id, row))
+        return persistently(lambda: self._insert_epoch(report.trial_id, row))
 
     def end(self, ending: Ending) -> None:
         """What an attempt leaves and the state, told or waiting again, all or nothing. Twice is as once."""

@@ -57,12 +57,7 @@ class Budget:
     def _of_gpus(self, flights: Iterable[Flight]) -> str | None:
         if self.gpu_hours is None:
             return None
-        flying = sum(flight.gpus * sum(r["seconds"] for r in own_results(flight)) for flight in flights)
+        flying = sum(flight.gpus * flight.own_seconds for flight in flights)
         costs = read_costs(self.study.storage.engine, self.studies)
         used = (sum(cost.gpu_seconds for cost in costs.values()) + flying) / 3600
         return f"{used:.2f} of {self.gpu_hours:g} GPU-hours are used" if used >= self.gpu_hours else None
-
-
-def own_results(flight: Flight) -> list[dict[str, float]]:
-    """Of this attempt, not of those before it."""
-    return flight.results[flight.order.known_epochs :]

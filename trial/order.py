@@ -82,6 +82,11 @@ class Flight:
         return tuple(objective.of(self.results) for objective in self.goal.objectives)
 
     @property
-    def gpu_seconds(self) -> float:
-        """Of the epochs that were reported, over all attempts."""
-        return self.gpus * sum(result["seconds"] for result in self.results)
+    def own_results(self) -> list[dict[str, Any]]:
+        """Of this attempt, not of those before it."""
+        return self.results[self.order.known_epochs :]
+
+    @property
+    def own_seconds(self) -> float:
+        """Of training, in this attempt."""
+        return sum(result["seconds"] for result in self.own_results)

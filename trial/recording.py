@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from optuna.trial import TrialState
 
 from storage.record import CONSTRAINTS
-from storage.study import Ending
+from storage.study import Ending, EpochReport
 from trial.order import Flight, Outcome
 from trial.predictions import PREDICTIONS
 
@@ -24,15 +23,7 @@ EXPECTED = ("complete", "asha")
 class Writer(Protocol):
     """A study that takes what arrives, at once or when its store is back."""
 
-    def record_epoch(
-        self,
-        trial_id: int,
-        number: int,
-        result: Mapping[str, Any],
-        fold: str | None = None,
-        horizons: Sequence[int] = (),
-        attempt: int = 0,
-    ) -> object: ...
+    def record_epoch(self, report: EpochReport) -> object: ...
 
     def end(self, ending: Ending) -> None: ...
 
@@ -40,8 +31,9 @@ class Writer(Protocol):
 def record_epoch(study: Writer, flight: Flight, epoch: dict[str, Any]) -> None:
     """One epoch, and the events that came with it; nothing where it is recorded already."""
     order = flight.order
-    of = (order.config.fold, order.config.data.horizons, order.attempt)
-    study.record_epoch(flight.trial_id, order.number, epoch, *of)
+    config = order.config
+    report = EpochReport(flight.trial_id, order.number, epoch, config.fold, config.data.horizons, order.attempt)
+    study.record_epoch(report)
     flight.results.append(epoch)
     if epoch["is_last"]:
         flight.outcome = _of_the_last(flight)
@@ -102,15 +94,14 @@ def _story(outcome: Outcome) -> dict[str, str]:
 
 def _cost(flight: Flight) -> dict[str, Any]:
     """Of this attempt alone."""
-    own = flight.results[flight.order.known_epochs :]
-    seconds = sum(result["seconds"] for result in own)
+    own = flight.own_results
     return {
         "node": flight.attributes.get("node"),
         "device": flight.attributes.get("device"),
         "epochs": len(own),
         "wall_seconds": time.monotonic() - flight.started,
-        "train_seconds": seconds,
-        "gpu_seconds": seconds * flight.gpus,
+        "train_seconds": flight.own_seconds,
+        "gpu_seconds": flight.own_seconds * flight.gpus,
         "peak_memory_mib": max((result["peak_memory_mib"] for result in own), default=None),
     }
 

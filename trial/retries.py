@@ -17,7 +17,6 @@ class Held(NamedTuple):
     """A trial that waits for its pause to end."""
 
     due: float  # time.monotonic()
-    number: int
     trial_id: int
     attempt: int
 
@@ -34,11 +33,6 @@ class Retries:
         """Whether one of them will be handed out again in this run."""
         return any(held.due < math.inf for held in self._held)
 
-    @property
-    def numbers(self) -> set[int]:
-        """Of the trials that are held."""
-        return {held.number for held in self._held}
-
     def judge(self, flight: Flight, failure: Failure) -> None:
         """Ends the flight: as FAIL, or to be tried again after a pause."""
         earlier = flight.retries.get(failure.kind, 0)
@@ -54,8 +48,7 @@ class Retries:
         again = f"tried again in {pause:g} s" if pause < math.inf else "left to the next start"
         flight.interrupt(failure.kind, f"{again}: {first_line}")
         flight.is_held = True
-        order = flight.order
-        self._held.append(Held(time.monotonic() + pause, order.number, flight.trial_id, order.attempt))
+        self._held.append(Held(time.monotonic() + pause, flight.trial_id, flight.order.attempt))
 
     def hand_out(self, everything: bool = False) -> None:
         """Those whose pause is over wait for the next ask; or all of them."""

@@ -38,8 +38,7 @@ class Slots:
 
     def hear(self, flight: Flight) -> None:
         """A flight has ended: how long did it train?"""
-        own = flight.results[flight.order.known_epochs :]
-        self._are_short = sum(result["seconds"] for result in own) < SHORT_SECONDS
+        self._are_short = flight.own_seconds < SHORT_SECONDS
 
 
 def in_slot(resources: dict[str, float], slot: int) -> dict[str, float]:

@@ -9,7 +9,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from storage.database import open_storage
-from storage.study import StudyStore
+from storage.study import EpochReport, StudyStore
 
 REFERENCE = "reference"
 ARMS = {"no_gat": "no graph attention", "no_fan": "slice statistics only"}
@@ -49,7 +49,7 @@ def add_trial(
     )
     for position, value in enumerate(curve):
         is_last = state == TrialState.COMPLETE and position == len(curve) - 1
-        study.record_epoch(trial._trial_id, trial.number, epoch(position + 1, value, is_last))
+        study.record_epoch(EpochReport(trial._trial_id, trial.number, epoch(position + 1, value, is_last)))
     study.tell(trial.number, state, curve[-1] if state == TrialState.COMPLETE else None)
 
 

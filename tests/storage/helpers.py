@@ -11,7 +11,7 @@ import optuna
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
 
-from storage.study import StudyStore
+from storage.study import EpochReport, StudyStore
 
 Result = TypeVar("Result")
 
@@ -27,6 +27,11 @@ def epoch_result(epoch: int, value: float) -> dict[str, Any]:
         "daily_rank_ic": {"2020-01-02": [0.25, None]},
         "seconds": 1.5,
     }
+
+
+def report(trial: optuna.Trial, epoch: int, value: float, /, **more: Any) -> EpochReport:
+    """One epoch of a trial's first attempt; `more` changes its result."""
+    return EpochReport(trial._trial_id, trial.number, epoch_result(epoch, value) | more)
 
 
 def open_study(storage: RDBStorage, seed: int = 1, name: str = "gat_ablation") -> StudyStore:

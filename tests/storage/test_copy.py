@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from storage.ledger import market_id
 from storage.record import read_events, read_records
 from storage.study import Ending, StudyStore
 from tests.storage.conftest import PostgreSQLStores
-from tests.storage.helpers import draw, epoch_result, open_study
+from tests.storage.helpers import draw, open_study, report
 
 COST = {"epochs": 1, "wall_seconds": 2.0, "train_seconds": 1.0, "gpu_seconds": 0.0}
 
@@ -28,7 +29,7 @@ def study(tmp_path: Path) -> StudyStore:
     for number, state in enumerate(("COMPLETE", "PRUNED", "FAIL", None)):
         trial = study.ask()
         draw(trial)
-        study.record_epoch(trial._trial_id, number, epoch_result(1, 0.1 * number), "search", (1, 5))
+        study.record_epoch(replace(report(trial, 1, 0.1 * number), fold="search", horizons=(1, 5)))
         values = (0.1,) if state == "COMPLETE" else None
         more = {"attributes": {"arm": "a"}, "events": (("noted", "something"),), "cost": COST}
         entry = {"market": market, "fold": "search", "config_hash": "c", "value": 0.1}

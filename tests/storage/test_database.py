@@ -30,7 +30,7 @@ from storage.record import read_records
 from storage.tables import SCHEMA_VERSION, metadata
 from storage.tables import schema as schema_table
 from tests.storage.conftest import OpenStore, PostgreSQLStores, SQLiteStores
-from tests.storage.helpers import at_once, epoch_result, open_study
+from tests.storage.helpers import at_once, epoch_result, open_study, report
 
 SECRET = "hunter2"
 
@@ -74,13 +74,13 @@ class TestOpening:
         with other.engine.begin() as connection:
             drop = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
             connection.execute(sa.text(f"{drop} AND pid <> pg_backend_pid()"))
-        assert study.record_epoch(trial._trial_id, trial.number, epoch_result(1, 0.1))
+        assert study.record_epoch(report(trial, 1, 0.1))
 
 
 class TestOpeningWhatExists:
     def test_reads_what_a_sweep_wrote(self, url: str, open_store: OpenStore) -> None:
         trial = (study := open_study(open_store(url))).ask()
-        study.record_epoch(trial._trial_id, trial.number, epoch_result(1, 0.1))
+        study.record_epoch(report(trial, 1, 0.1))
         storage = open_existing(url)
         (record,) = read_records(storage, study.name)
         storage.engine.dispose()

@@ -16,7 +16,7 @@ from storage.record import best_complete, read_events, read_records
 from storage.remove import remove_study
 from storage.study import Ending, StudyStore
 from storage.tables import ledger
-from tests.storage.helpers import draw, epoch_result, open_study, rows_of
+from tests.storage.helpers import draw, open_study, report, rows_of
 
 COST = {"epochs": 2, "wall_seconds": 4.0, "train_seconds": 3.0, "gpu_seconds": 1.5}
 
@@ -29,8 +29,8 @@ def study(storage: RDBStorage) -> StudyStore:
 def ended(study: StudyStore, state: str | None, values: tuple[float, ...] | None = None, **more: Any) -> optuna.Trial:
     trial = study.ask()
     draw(trial)
-    study.record_epoch(trial._trial_id, trial.number, epoch_result(1, 0.1))
-    study.record_epoch(trial._trial_id, trial.number, epoch_result(2, 0.3))
+    study.record_epoch(report(trial, 1, 0.1))
+    study.record_epoch(report(trial, 2, 0.3))
     study.end(Ending(trial.number, trial._trial_id, 0, "ending", state, values, cost=COST, **more))
     return trial
 
@@ -42,7 +42,7 @@ def test_an_ending_reads_as_optunas_own(study: StudyStore, state: str, values: t
     ours = ended(study, state, values)
     theirs = study.ask()
     for epoch, value in ((1, 0.1), (2, 0.3)):
-        study.record_epoch(theirs._trial_id, theirs.number, epoch_result(epoch, value))
+        study.record_epoch(report(theirs, epoch, value))
     study.study.tell(theirs, values=values, state=TrialState[state])
     a, b = (study.storage.get_trial(trial._trial_id) for trial in (ours, theirs))
     assert (a.state, a.values, a.intermediate_values) == (b.state, b.values, b.intermediate_values)

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from storage.errors import StorageError
 from storage.record import TrialRecord, load_study, read_curves, read_records, to_frame
 from storage.study import StudyStore
-from tests.storage.helpers import draw, epoch_result, open_study
+from tests.storage.helpers import draw, epoch_result, open_study, report
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def study(storage: RDBStorage) -> StudyStore:
     study.set_attributes(
         complete._trial_id, {"arm": "no_gat", "seed": 1, "fold": "confirm-1", "config": {"model": {"hidden": 32}}}
     )
-    study.record_epoch(complete._trial_id, 0, epoch_result(1, 0.1))
-    study.record_epoch(complete._trial_id, 0, epoch_result(2, 0.2))
+    study.record_epoch(report(complete, 1, 0.1))
+    study.record_epoch(report(complete, 2, 0.2))
     study.tell(0, TrialState.COMPLETE, 0.2)
-    study.record_epoch(pruned._trial_id, 1, epoch_result(1, -0.1))
+    study.record_epoch(report(pruned, 1, -0.1))
     study.set_attributes(pruned._trial_id, {"reason": "asha"})
     study.tell(1, TrialState.PRUNED)
     study.set_attributes(failed._trial_id, {"reason": "crash"})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -13,7 +15,7 @@ import storage.spool
 from storage.errors import StorageError, StoreAwayError
 from storage.spool import SpooledStudy, read_spool, replay
 from storage.study import Ending, StudyStore
-from tests.storage.helpers import draw, epoch_result, open_study
+from tests.storage.helpers import draw, open_study, report
 
 
 @pytest.fixture
@@ -52,8 +54,13 @@ def ending(trial: optuna.Trial, **more: object) -> Ending:
 
 def send(spooled: SpooledStudy, trial: optuna.Trial) -> None:
     for epoch in (1, 2):
-        spooled.record_epoch(trial._trial_id, trial.number, epoch_result(epoch, epoch / 10), "search", (1,))
+        spooled.record_epoch(replace(report(trial, epoch, epoch / 10), fold="search", horizons=(1,)))
     spooled.end(ending(trial, events=(("noted", "something happened"),)))
+
+
+def line_of(trial: optuna.Trial) -> str:
+    """An epoch as it waits in the file."""
+    return json.dumps({"kind": "epoch", "content": vars(report(trial, 1, 0.1))})
 
 
 def test_what_arrives_is_replayed_in_order_once_the_store_is_back(
@@ -106,13 +113,14 @@ def test_a_trial_that_a_later_attempt_goes_on_with_is_left_to_it(
 
 def test_a_last_line_that_was_cut_short_is_left_out(study: StudyStore, tmp_path: Path) -> None:
     path = tmp_path / "spool.jsonl"
-    path.write_text('{"kind": "note", "content": {"kind": "a", "message": "b", "number": null}}\n{"kind": "no')
+    path.write_text(line_of(started(study)) + '\n{"kind": "ep')
     assert replay(study, path) == 1
+    assert len(study.known_epochs(0)) == 1
 
 
 def test_a_damaged_line_in_the_middle_is_refused_and_the_file_stays(study: StudyStore, tmp_path: Path) -> None:
     path = tmp_path / "spool.jsonl"
-    path.write_text('{"kind": "no\n{"kind": "note", "content": {"kind": "a", "message": "b", "number": null}}\n')
+    path.write_text(f'{{"kind": "ep\n{line_of(started(study))}\n')
     with pytest.raises(StorageError, match=r"line 1 of .* is not"):
         replay(study, path)
     assert path.exists()

@@ -14,7 +14,7 @@ from storage.record import read_curves, read_events, read_records
 from storage.study import StudyStore
 from storage.tables import epochs, events
 from tests.storage.conftest import OpenStore
-from tests.storage.helpers import at_once, draw, epoch_result, open_study, rows_of
+from tests.storage.helpers import at_once, draw, epoch_result, open_study, report, rows_of
 
 
 @pytest.fixture
@@ -28,8 +28,7 @@ def stored(study: StudyStore, trial: optuna.Trial) -> optuna.trial.FrozenTrial:
 
 def record(study: StudyStore, trial: optuna.Trial, *values: float) -> list[bool]:
     """Records epochs 1, 2, ...; whether each was new."""
-    results = [epoch_result(epoch, value) for epoch, value in enumerate(values, start=1)]
-    return [study.record_epoch(trial._trial_id, trial.number, result) for result in results]
+    return [study.record_epoch(report(trial, epoch, value)) for epoch, value in enumerate(values, start=1)]
 
 
 class TestOneTrial:
@@ -89,8 +88,8 @@ class TestOneTrial:
 class TestRecordedEpochs:
     def test_second_one_is_not_new_and_changes_nothing(self, study: StudyStore) -> None:
         trial = study.ask()
-        assert study.record_epoch(trial._trial_id, trial.number, epoch_result(1, 0.1))
-        assert not study.record_epoch(trial._trial_id, trial.number, epoch_result(1, 0.9))
+        assert study.record_epoch(report(trial, 1, 0.1))
+        assert not study.record_epoch(report(trial, 1, 0.9))
         assert study.known_epochs(trial.number) == (epoch_result(1, 0.1),)
         assert stored(study, trial).intermediate_values == {1: 0.1}
 
@@ -100,9 +99,7 @@ class TestRecordedEpochs:
         for epoch in range(1, 6):
             news = at_once(
                 *(
-                    lambda driver=driver, value=value, epoch=epoch: driver.record_epoch(
-                        trial._trial_id, trial.number, epoch_result(epoch, value)
-                    )
+                    lambda driver=driver, value=value, epoch=epoch: driver.record_epoch(report(trial, epoch, value))
                     for value, driver in enumerate(drivers)
                 )
             )
@@ -117,12 +114,12 @@ class TestRecordedEpochs:
     def test_are_read_back_whole_and_in_order(self, study: StudyStore) -> None:
         trial = study.ask()
         for epoch in (10, 2, 1):
-            study.record_epoch(trial._trial_id, trial.number, epoch_result(epoch, epoch / 100))
+            study.record_epoch(report(trial, epoch, epoch / 100))
         assert study.known_epochs(trial.number) == tuple(epoch_result(e, e / 100) for e in (1, 2, 10))
 
     def test_have_columns_of_their_own_for_what_is_asked_often(self, study: StudyStore) -> None:
         trial = study.ask()
-        study.record_epoch(trial._trial_id, trial.number, epoch_result(1, 0.2) | {"best_so_far": 0.4})
+        study.record_epoch(report(trial, 1, 0.2, best_so_far=0.4))
         (row,) = rows_of(study.storage.engine, epochs)
         columns = {name: row[name] for name in ("study", "number", "epoch", "value", "best_so_far", "seconds")}
         expected = {"study": study.name, "number": 0, "epoch": 1, "value": 0.2, "best_so_far": 0.4, "seconds": 1.5}
@@ -142,7 +139,7 @@ class TestRecordedEpochs:
         trial = study.ask()
         record(study, trial, 0.1)
         study.tell(trial.number, TrialState.COMPLETE, 0.1)
-        study.record_epoch(trial._trial_id, trial.number, epoch_result(2, 0.9))
+        study.record_epoch(report(trial, 2, 0.9))
         assert stored(study, trial).value == 0.1
         assert stored(study, trial).intermediate_values == {1: 0.1}
 
@@ -150,7 +147,7 @@ class TestRecordedEpochs:
     def test_that_are_no_number_are_refused_not_called_known(self, study: StudyStore, name: str) -> None:
         trial = study.ask()
         with pytest.raises(ValueError, match=name):
-            study.record_epoch(trial._trial_id, trial.number, epoch_result(1, 0.1) | {name: math.nan})
+            study.record_epoch(report(trial, 1, 0.1, **{name: math.nan}))
         assert study.known_epochs(trial.number) == ()
 
     def test_of_several_threads_are_all_there(self, study: StudyStore) -> None:

@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from storage.study import StudyStore
 from storage.tables import epochs
 from tests.storage.conftest import OpenStore
-from tests.storage.helpers import draw, epoch_result, open_study
+from tests.storage.helpers import draw, epoch_result, open_study, report
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_several_trials_come_back_in_order_before_a_new_one(dead: StudyStore, su
 def test_attributes_and_curve_survive(dead: StudyStore, successor: StudyStore) -> None:
     trial = dead.ask()
     dead.set_attributes(trial._trial_id, {"attempts": 1})
-    dead.record_epoch(trial._trial_id, trial.number, epoch_result(1, 0.1))
+    dead.record_epoch(report(trial, 1, 0.1))
     successor.requeue_unfinished()
     again = successor.ask()
     assert again.user_attrs == {"attempts": 1}
@@ -90,7 +90,7 @@ def test_attributes_and_curve_survive(dead: StudyStore, successor: StudyStore) -
 
 def test_epochs_that_only_our_table_has_are_copied(dead: StudyStore, successor: StudyStore) -> None:
     trial = dead.ask()
-    dead.record_epoch(trial._trial_id, trial.number, epoch_result(1, 0.1))
+    dead.record_epoch(report(trial, 1, 0.1))
     record_in_our_table_alone(dead, trial.number, 2, 0.2)
     record_in_our_table_alone(dead, trial.number, 3, 0.3)
     successor.requeue_unfinished()
@@ -100,13 +100,13 @@ def test_epochs_that_only_our_table_has_are_copied(dead: StudyStore, successor: 
 def test_a_requeued_trial_can_be_finished(dead: StudyStore, url: str, open_store: OpenStore) -> None:
     trial = dead.ask()
     params = draw(trial)
-    dead.record_epoch(trial._trial_id, trial.number, epoch_result(1, 0.1))
+    dead.record_epoch(report(trial, 1, 0.1))
     successor = open_study(open_store(url), seed=2)
     successor.requeue_unfinished()
     again = successor.ask()
     assert draw(again) == params
-    assert not successor.record_epoch(again._trial_id, again.number, epoch_result(1, 0.9))
-    assert successor.record_epoch(again._trial_id, again.number, epoch_result(2, 0.2))
+    assert not successor.record_epoch(report(again, 1, 0.9))
+    assert successor.record_epoch(report(again, 2, 0.2))
     successor.tell(again.number, TrialState.COMPLETE, 0.2)
     frozen = successor.storage.get_trial(again._trial_id)
     assert (frozen.value, frozen.intermediate_values) == (0.2, {1: 0.1, 2: 0.2})

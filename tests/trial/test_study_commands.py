@@ -31,7 +31,7 @@ from storage.database import open_storage
 from storage.drain import Drain
 from storage.lease import Lease
 from storage.record import read_records
-from storage.study import StudyStore
+from storage.study import EpochReport, StudyStore
 from storage.tables import leases
 from tests.reports.conftest import add_trial, make_study
 
@@ -61,7 +61,7 @@ def search(opened: RDBStorage) -> StudyStore:
     running = study.ask()
     study.set_attributes(running._trial_id, {"config": {"train": {"epochs": 6}}, "attempts": 2})
     epoch = {"epoch": 1, "is_last": False, "value": 0.03, "best_so_far": 0.03, "seconds": 1.0}
-    study.record_epoch(running._trial_id, running.number, epoch)
+    study.record_epoch(EpochReport(running._trial_id, running.number, epoch))
     add_trial(make_study(opened, "demo.confirm"), [0.0, 0.01], TrialState.COMPLETE, "complete", arm="reference")
     return study
 
