@@ -11,7 +11,7 @@ from optuna.trial import Trial
 from data.config import DataConfig
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
-from search_spaces.space import Arm, Budget, Sampler, SearchSpace
+from search_spaces.space import SWITCH, Arm, Budget, Sampler, SearchSpace
 
 Patterns = Mapping[str, tuple[str, ...]]  # group -> names or patterns of its features
 COMPUTED: Patterns = {  # from OHLCV; each of those features is in one of them
@@ -35,7 +35,6 @@ COMPUTED: Patterns = {  # from OHLCV; each of those features is in one of them
     "calendar": ("weekday", "days_since_session", "month_position", "season_*"),
     "ranks": ("rank_*",),
 }
-SWITCH = (True, False)
 
 
 def groups_of(features: Sequence[str], data: DataConfig) -> Patterns:

@@ -6,7 +6,7 @@ from optuna.trial import Trial
 
 from search_spaces import gat_ablation, graph, training
 from search_spaces.config import TrialConfig
-from search_spaces.space import Arm, Budget, SearchSpace
+from search_spaces.space import Budget, SearchSpace
 
 PARTS = (gat_ablation, graph, training)
 
@@ -25,7 +25,7 @@ SPACE = SearchSpace(
     reference=TrialConfig(),
     sample=sample,
     arms={
-        name: Arm(arm.summary, arm.changes)
+        name: arm
         for part, names in (
             (gat_ablation, ("no_gat", "no_fan", "no_san", "no_freq_dropout")),
             (graph, ("sector", "shuffled")),

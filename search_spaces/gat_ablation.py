@@ -16,9 +16,7 @@ from model.norm.fan_san import FANSANConfig
 from model.norm.identity import IdentityNormConfig
 from model.norm.san import SANConfig
 from search_spaces.config import TrialConfig
-from search_spaces.space import Arm, SearchSpace
-
-SWITCH = (True, False)
+from search_spaces.space import SWITCH, Arm, SearchSpace
 
 
 def sample(trial: Trial, base: TrialConfig) -> TrialConfig:

@@ -23,15 +23,11 @@ def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
     if source == "sector":
         changes["data.graph"] = SectorGraphConfig()
     elif source == "knn":
-        changes["model.graph.edges"] = _nearest(trial)
+        changes["model.graph.edges"] = KNNEdgesConfig(k=trial.suggest_int("knn_k", *NEIGHBOURS))
     else:
         changes["data.graph"] = _correlation(trial, base.data)
     changes["train.learning_rate"] = trial.suggest_float("learning_rate", 2e-4, 4e-3, log=True)
     return base.replace(**changes)
-
-
-def _nearest(trial: Trial) -> KNNEdgesConfig:
-    return KNNEdgesConfig(k=trial.suggest_int("knn_k", *NEIGHBOURS))
 
 
 def _correlation(trial: Trial, data: DataConfig) -> CorrelationGraphConfig:

@@ -31,12 +31,11 @@ from model.augment.identity import IdentityAugmentConfig
 from model.losses.config import BaseLossConfig, HuberLossConfig, MSELossConfig
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
-from search_spaces.space import Arm, Budget, SearchSpace
+from search_spaces.space import SWITCH, Arm, Budget, SearchSpace
 from search_spaces.train import weights_for
 
 LAYER_SCALE, EMA_DECAY, HUBER_DELTA = 0.1, 0.999, 0.01  # of the predecessor, where it was on
 WARMUP_STEPS, RATE_FACTOR = 2000, 0.8  # its advice where Huber or the small head slows the start
-SWITCH = (True, False)
 
 
 class Improvements(BaseModel):

@@ -14,6 +14,7 @@ from search_spaces.errors import SpaceError
 from search_spaces.objectives import RANK_IC
 
 REFERENCE = "reference"
+SWITCH = (True, False)  # choices of a parameter that is on or off
 Sampler = Callable[[Trial, TrialConfig], TrialConfig]
 Suit = Callable[["SearchSpace", Sequence[str], DataConfig], "SearchSpace"]
 

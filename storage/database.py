@@ -6,10 +6,10 @@ import re
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import optuna
 import psutil
@@ -100,23 +100,33 @@ def _server_refuses(parsed: sa.URL) -> str | None:
     """What a server answers to a first question, where it is no answer."""
     engine = sa.create_engine(parsed, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
     try:
-        with engine.connect() as connection:
-            connection.execute(sa.text("SELECT 1"))
-    except sa.exc.SQLAlchemyError as error:
-        return str(getattr(error, "orig", error)).strip().splitlines()[0]
+        return _refusal(engine)
     finally:
         engine.dispose()
-    return None
+
+
+def append_row(engine: sa.Engine, table: sa.Table, row: Mapping[str, Any]) -> None:
+    """One row, in a transaction of its own, with patience."""
+
+    def insert() -> None:
+        with engine.begin() as connection:
+            connection.execute(table.insert().values(**row))
+
+    persistently(insert)
 
 
 def is_there(engine: sa.Engine) -> bool:
     """Whether an open store takes a read now; asked once, without patience."""
+    return _refusal(engine) is None
+
+
+def _refusal(engine: sa.Engine) -> str | None:
     try:
         with engine.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
-    except sa.exc.SQLAlchemyError:
-        return False
-    return True
+    except sa.exc.SQLAlchemyError as error:
+        return str(getattr(error, "orig", error)).strip().splitlines()[0]
+    return None
 
 
 def open_storage(url: Address) -> RDBStorage:

@@ -9,7 +9,7 @@ import time
 
 import sqlalchemy as sa
 
-from storage.database import persistently
+from storage.database import append_row, persistently
 from storage.tables import events
 
 STOP_REQUESTED = "stop_requested"
@@ -19,13 +19,7 @@ LOOK_SECONDS = 2.0
 def ask_to_stop(engine: sa.Engine, study: str) -> str:
     """Leaves the wish, and returns in whose name."""
     name = whoami()
-    row = {"study": study, "number": None, "kind": STOP_REQUESTED, "message": f"asked to stop by {name}"}
-
-    def insert() -> None:
-        with engine.begin() as connection:
-            connection.execute(events.insert().values(**row))
-
-    persistently(insert)
+    append_row(engine, events, {"study": study, "kind": STOP_REQUESTED, "message": f"asked to stop by {name}"})
     return name
 
 

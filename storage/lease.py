@@ -71,9 +71,8 @@ class Lease:
                 return False
             return True
 
-    @property
-    def _mine(self) -> sa.ColumnElement[bool]:
-        return (leases.c.study == self.study) & (leases.c.owner == self.owner)
+    def _mine(self, table: sa.Table) -> sa.ColumnElement[bool]:
+        return (table.c.study == self.study) & (table.c.owner == self.owner)
 
     def _row(self) -> dict[str, object]:
         now = time.time()
@@ -97,18 +96,20 @@ class Lease:
         now = time.time()
         if now - self._renewed < RENEW_SECONDS:
             return
-        if not persistently(lambda: self._prolong(now + LIFETIME_SECONDS)):
+        if not persistently(lambda: self._prolong(leases, now)):
             raise LeaseLostError(f"the lease on study {self.study!r} was taken over by another driver; this one stops.")
         self._renewed = now
 
-    def _prolong(self, expires: float) -> bool:
+    def _prolong(self, table: sa.Table, now: float) -> bool:
+        longer = table.update().where(self._mine(table)).values(expires=now + LIFETIME_SECONDS)
         with self.engine.begin() as connection:
-            return connection.execute(leases.update().where(self._mine).values(expires=expires)).rowcount == 1
+            return connection.execute(longer).rowcount == 1
 
     def release(self) -> None:
         """Gives the lease back; harmless when it is not ours any more, or when the store is away: it expires."""
         with suppress(*PASSING), self.engine.begin() as connection:
-            connection.execute(leases.delete().where(self._mine))
+            for table in (leases, joined):
+                connection.execute(table.delete().where(self._mine(table)))
 
     @property
     def is_first(self) -> bool:
@@ -135,15 +136,6 @@ class JoinedLease(Lease):
     """Of a driver beside the one that holds the lease; takes the lease over once that one is dead."""
 
     def __init__(self, engine: sa.Engine, study: str) -> None:
-        """
-        Raises:
-            StorageError: the store is SQLite, which several machines cannot share.
-        """
-        if engine.dialect.name != "postgresql":
-            raise StorageError(
-                "a second driver may join a study on PostgreSQL only, but this store is SQLite. Leave out --join, or "
-                "use --storage postgresql://.."
-            )
         self.engine, self.study = engine, study
         self.owner = uuid.uuid4().hex
         self._renewed, self._is_first = time.time(), False
@@ -162,23 +154,24 @@ class JoinedLease(Lease):
         now = time.time()
         if now - self._renewed < RENEW_SECONDS:
             return
-        persistently(lambda: self._prolong_beside(now + LIFETIME_SECONDS))
+        if not persistently(lambda: self._prolong(joined, now)):
+            raise LeaseLostError(f"this driver's place beside study {self.study!r} is gone; it stops.")
         holder = persistently(lambda: _row_of(self.engine, self.study))
         if holder is None or not _lives(holder):
             self._is_first = persistently(lambda: self._take(holder))
         self._renewed = now
 
-    def _prolong_beside(self, expires: float) -> None:
-        with self.engine.begin() as connection:
-            own = (joined.c.study == self.study) & (joined.c.owner == self.owner)
-            if connection.execute(joined.update().where(own).values(expires=expires)).rowcount != 1:
-                raise LeaseLostError(f"this driver's place beside study {self.study!r} is gone; it stops.")
 
-    def release(self) -> None:
-        super().release()
-        with suppress(*PASSING), self.engine.begin() as connection:
-            own = (joined.c.study == self.study) & (joined.c.owner == self.owner)
-            connection.execute(joined.delete().where(own))
+def check_joinable(dialect: str) -> None:
+    """
+    Raises:
+        StorageError: the store is SQLite, which several machines cannot share.
+    """
+    if dialect != "postgresql":
+        raise StorageError(
+            "a second driver may --join a study on PostgreSQL only, because several machines cannot share SQLite. "
+            "Leave it out, or use --storage postgresql://.."
+        )
 
 
 def take_lease(engine: sa.Engine, study: str, join: bool = False) -> Lease:
@@ -188,8 +181,7 @@ def take_lease(engine: sa.Engine, study: str, join: bool = False) -> Lease:
         StorageError: a living driver holds it and `join` does not say so, or cannot be.
     """
     if join:
-        if engine.dialect.name != "postgresql":
-            return JoinedLease(engine, study)  # which says why not
+        check_joinable(engine.dialect.name)
         holder = _row_of(engine, study)
         if holder is not None and _lives(holder):
             return JoinedLease(engine, study)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from storage.database import persistently
+from storage.database import append_row, persistently
 from storage.drain import whoami
 from storage.tables import holdout_reads, ledger, markets
 
@@ -54,13 +54,7 @@ def count_trials(engine: sa.Engine, market: int) -> int:
 
 def note_holdout_read(engine: sa.Engine, market: int, purpose: str) -> int:
     """Writes that this user reads the market's hold-out; returns how often it has been read now, this time included."""
-    row = {"market": market, "reader": whoami(), "purpose": purpose}
-
-    def insert() -> None:
-        with engine.begin() as connection:
-            connection.execute(holdout_reads.insert().values(**row))
-
-    persistently(insert)
+    append_row(engine, holdout_reads, {"market": market, "reader": whoami(), "purpose": purpose})
     return len(read_holdout_reads(engine, market))
 
 

@@ -17,7 +17,7 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from storage.database import persistently
+from storage.database import append_row, persistently
 from storage.draft import take_drawn
 from storage.errors import StorageError
 from storage.record import CONSTRAINTS, read_curves
@@ -266,12 +266,8 @@ class StudyStore:
 
     def note(self, kind: str, message: str, number: int | None = None) -> None:
         """Appends an event."""
-
-        def insert() -> None:
-            with self.storage.engine.begin() as connection:
-                self._insert_event(connection, kind, message, number)
-
-        persistently(insert)
+        row = {"study": self.name, "number": number, "kind": kind, "message": message}
+        append_row(self.storage.engine, events, row)
 
     def counts(self) -> dict[str, int]:
         """Trials by state's name."""

@@ -89,5 +89,6 @@ def living_nodes() -> list[Node]:
             continue
         has = node["Resources"]
         amounts = (has.get("CPU", 0.0), has.get("GPU", 0.0), has.get("memory", 0.0) / 2**20)
-        found.append(Node(node["NodeManagerHostname"], *amounts))
+        name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+        found.append(Node(name, *amounts, key=node["NodeID"]))
     return found

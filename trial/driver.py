@@ -109,7 +109,7 @@ def _recorder(
             study.went_away(error)
 
     def after_epoch(flight: Flight) -> None:
-        while_there(lambda: display.epoch(stage.study, flights))
+        while_there(lambda: display.tick(stage.study, flights))
 
     def after_end(flight: Flight) -> None:
         slots.hear(flight)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import resource
 import time
 from collections.abc import Callable, Iterator
 
-import torch
 from torch.nn.utils import clip_grad_norm_
 
 from data.loader import FoldBlocks
@@ -16,6 +14,7 @@ from trial.average import evaluated_weights
 from trial.endings import diverged
 from trial.evaluate import EpochResult, evaluate, predict, weighted_rank_ic
 from trial.feed import Feed
+from trial.memory import peak_memory_mib
 from trial.phase import Span, begin_training, set_rate, span_at
 from trial.state import Progress, TrainState
 
@@ -130,7 +129,7 @@ def _result(state: TrainState, blocks: FoldBlocks, config: TrialConfig, span: Sp
         metrics=evaluation.metrics,
         daily_rank_ic=evaluation.daily_rank_ic,
         seconds=time.perf_counter() - started,
-        peak_memory_mib=_peak_memory_mib(state.device),
+        peak_memory_mib=peak_memory_mib(state.device),
         micro_batch=state.micro_batch,
         num_days_left_out=evaluation.num_days_left_out,
         bad_steps=progress.bad_steps,
@@ -151,9 +150,3 @@ def _watched(state: TrainState, blocks: FoldBlocks, config: TrialConfig) -> floa
         value = weighted_rank_ic(predict(state.model, blocks, blocks.fold.validation), config)
     state.watches.hear(value, state.average.weights(state.model))
     return value
-
-
-def _peak_memory_mib(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -29,7 +29,6 @@ class Display:
         self.console, self.stage, self.target, self.epochs = console, stage, target, epochs
         self._told = {trial.number for trial in _finished(study)}
         self._before, self._started, self._drawn = len(self._told), time.monotonic(), 0.0
-        self._is_quiet = console.quiet
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Display:
@@ -47,15 +46,11 @@ class Display:
         """Something that the reader should know, above the table."""
         self.console.print(sentence, markup=False, soft_wrap=True)
 
-    def epoch(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:
-        """A result was recorded."""
-        self.tick(study, flights)
-
     def change(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:
         """An outcome was recorded."""
         if self._live:
             self._draw(study, flights)
-        elif not self._is_quiet:
+        elif not self.console.quiet:
             self._tell_finished(study)
 
     def tick(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import resource
 
 import psutil
 import torch
@@ -39,6 +40,13 @@ def available_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return int(psutil.virtual_memory().available)
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """The most that was taken so far: of the GPU by tensors, or of this machine's memory by the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def choose_micro_batch(state: TrainState, blocks: FoldBlocks, loss: Loss, limit: int | None = None) -> None:

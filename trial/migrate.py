@@ -36,15 +36,16 @@ def migrate(
     console = open_console()
     try:
         with away_in_words():
-            store = open_existing(store_address(source))
-            if shown_url(store_address(source)) == shown_url(store_address(target)):
+            here, there = store_address(source), store_address(target)
+            store = open_existing(here)
+            if shown_url(here) == shown_url(there):
                 raise StorageError("FROM and TO must be two stores, but they are one.")
             names = name or [study.study_name for study in store.get_all_studies()]
             if not names:
-                raise StorageError(f"FROM must hold studies, but {shown_url(store_address(source))} holds none.")
+                raise StorageError(f"FROM must hold studies, but {shown_url(here)} holds none.")
             for each in names:
                 load_study(store, each)
-            new = open_storage(store_address(target))
+            new = open_storage(there)
             for each in names:
                 lease = Lease(store.engine, each.removesuffix(CONFIRM))
                 try:

@@ -13,11 +13,11 @@ import torch
 from data.store import MarketStore
 from model.memory import forecast
 from search_spaces.config import TrialConfig
+from trial.memory import HEADROOM
 from trial.resources import Resources
 from trial.state import sizes_of
 
 PROCESS_MIB = 700.0  # of a worker before its first step: Python, torch, Ray; measured 620-690
-HEADROOM = 1.5  # what a process takes over what its tensors count
 SMALLEST_MIB = 1024
 PROBED_STOCKS = 64  # what a step takes grows with the stocks
 

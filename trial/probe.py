@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from trial.evaluate import predict
 from trial.fit import fit
 from trial.interrupt import Stopped
 from trial.machine import Machine
+from trial.memory import peak_memory_mib
 from trial.predictions import PREDICTIONS, write_predictions
 from trial.request import Prepared
 from trial.resources import ClusterError
@@ -95,8 +95,7 @@ def estimated(prepared: Prepared) -> Estimate:
     machine = Machine.of(settings, request.resources.device)
     probes = [_probed(config, prepared.market.folder, machine) for config in _configs(prepared)]
     epochs = prepared.base.train.epochs
-    cells = len(prepared.arms) * prepared.num_seeds * len(prepared.splits.confirm)
-    trials = prepared.num_trials * ("search" in request.stages) + cells * ("confirm" in request.stages)
+    trials = prepared.num_trials * ("search" in request.stages) + prepared.num_cells * ("confirm" in request.stages)
     return Estimate(
         probes, trials * epochs, prepared.num_at_once, request.resources.gpus, min(trials, settings.keep_checkpoints)
     )
@@ -151,10 +150,9 @@ def _probe(order: dict[str, Any]) -> dict[str, float]:
         save_state(state, config, Path(folder) / "checkpoint")
         write_predictions(Path(folder) / PREDICTIONS, scores, store)
         kept = sum(path.stat().st_size for path in Path(folder).iterdir())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "seconds_per_epoch": step * steps + scoring,
-        "peak_mib": peak,
+        "peak_mib": peak_memory_mib(state.device),
         "kept_bytes": kept,
         "seconds": time.perf_counter() - started,
     }

@@ -14,6 +14,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from data.store import MarketStore
+from trial.cluster import living_nodes
 from trial.resources import ClusterError
 
 PATIENCE_SECONDS = 120.0
@@ -35,8 +36,7 @@ def prove_shared(runs: Path, store: MarketStore) -> list[str]:
     token = uuid.uuid4().hex
     question = runs / f".proof-{token}"
     question.write_text(token)
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    asked = {_asked(node["NodeID"], question, token, store.folder): _Node(node) for node in nodes}
+    asked = {_asked(node.key, question, token, store.folder): node for node in living_nodes()}
     try:
         answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=PATIENCE_SECONDS)
         lacks = {asked[each].name: f"gave no answer in {PATIENCE_SECONDS:.0f} s" for each in silent}
@@ -52,14 +52,6 @@ def prove_shared(runs: Path, store: MarketStore) -> list[str]:
             f"Name --runs on a disk that all nodes share under one path, or take those nodes out of the cluster."
         )
     return sorted(node.name for node in asked.values())
-
-
-class _Node:
-    """One machine of the cluster."""
-
-    def __init__(self, content: dict[str, Any]) -> None:
-        self.key: str = content["NodeID"]
-        self.name: str = f"{content['NodeManagerHostname']} ({content['NodeManagerAddress']})"
 
 
 def _asked(node: str, question: Path, token: str, store: Path) -> Any:

@@ -30,6 +30,7 @@ from search_spaces.objectives import find_objectives, parse_constraint
 from search_spaces.space import SearchSpace
 from search_spaces.train import weights_for
 from storage.database import Address, check_reachable, check_url
+from storage.lease import check_joinable
 from storage.record import CONFIRM
 from trial.order import Goal
 from trial.plan import MAX_SEEDS
@@ -119,6 +120,11 @@ class Prepared:
         return min(fit, self.request.concurrent or fit, self.num_trials)
 
     @property
+    def num_cells(self) -> int:
+        """Trials of the confirm stage: arm x seed x fold."""
+        return len(self.arms) * self.num_seeds * len(self.splits.confirm)
+
+    @property
     def early(self) -> Early | None:
         """ASHA's rungs: the first cut after at least one full pass over the training days."""
         scheduler, train = self.space.scheduler, self.base.train
@@ -136,13 +142,13 @@ def prepare_sweep(request: SweepRequest, console: Console) -> Prepared:
     """
     space = find_space(request.space)
     _check_numbers(request)
-    _goal(request, space)
+    goal = _goal(request, space)
     settings = read_settings()
     refuse_missing_trackers(settings.tensorboard, settings.wandb)
     check_reachable(request.storage_url)
     check_cluster(request.address, request.resources)
     with removed_where_refused(request.runs):
-        return _prepare(request, space, console)
+        return _prepare(request, space, goal, console)
 
 
 def _check_numbers(request: SweepRequest) -> None:
@@ -163,12 +169,9 @@ def _check_numbers(request: SweepRequest) -> None:
     if request.seeds is not None and request.seeds > MAX_SEEDS:
         raise SpaceError(f"--seeds must be at most {MAX_SEEDS}, got {request.seeds}.")
     _check_budgets(request)
-    if request.join and check_url(request.storage_url).get_backend_name() == "sqlite":
-        raise SpaceError(
-            "--join works on PostgreSQL only, because several machines cannot share SQLite. Name another "
-            "--storage, or leave it out."
-        )
-    check_url(request.storage_url)
+    url = check_url(request.storage_url)
+    if request.join:
+        check_joinable(url.get_backend_name())
 
 
 def _check_budgets(request: SweepRequest) -> None:
@@ -211,7 +214,7 @@ def removed_where_refused(runs: Path) -> Iterator[None]:
         raise
 
 
-def _prepare(request: SweepRequest, space: SearchSpace, console: Console) -> Prepared:
+def _prepare(request: SweepRequest, space: SearchSpace, goal: Goal, console: Console) -> Prepared:
     panel = request.panel or synthetic_panel(request.runs / "synthetic", SyntheticConfig())
     reference = space.reference.data.model_copy()
     given = read_data_config(request.data_config, DataConfig.model_validate(reference.model_dump(exclude_unset=True)))
@@ -242,7 +245,7 @@ def _prepare(request: SweepRequest, space: SearchSpace, console: Console) -> Pre
         arms=arms,
         num_trials=request.trials or space.budget.trials,
         num_seeds=request.seeds or space.budget.seeds,
-        goal=_goal(request, space),
+        goal=goal,
     )
     _check_order(request, prepared.early)
     return prepared

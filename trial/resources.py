@@ -82,6 +82,7 @@ class Node(NamedTuple):
     cpus: float
     gpus: float
     memory_mib: float
+    key: str = ""  # by which Ray knows it
 
 
 def refuse_unplaceable(resources: Resources, nodes: Sequence[Node]) -> None:

@@ -67,9 +67,9 @@ def print_plan(prepared: Prepared, console: Console) -> None:
         size = f"{counted(prepared.num_trials, 'trial')} x {counted(epochs, 'epoch')}"
         console.print(f"search     {size}, {prepared.request.sampler}, {rungs}")
     if "confirm" in stages:
-        cells = len(prepared.arms) * prepared.num_seeds * len(prepared.splits.confirm)
+        arms = f"{counted(len(prepared.arms), 'arm')} ({', '.join(prepared.arms)})"
         console.print(
-            f"confirm    {counted(cells, 'trial')}: {counted(len(prepared.arms), 'arm')} ({', '.join(prepared.arms)}) "
+            f"confirm    {counted(prepared.num_cells, 'trial')}: {arms} "
             f"x {counted(prepared.num_seeds, 'seed')} x {counted(len(prepared.splits.confirm), 'fold')}"
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from trial.endings import TrialEnded
 from trial.evaluate import EpochResult
 from trial.failures import UNWRITTEN
 from trial.interrupt import Farewell, Interrupted, Interruption, Stopped, Unwritten, deliver_again
+from trial.memory import peak_memory_mib
 from trial.order import TrialOrder
 from trial.session import built, run_attempt
 from trial.settings import Settings
@@ -32,12 +32,12 @@ class SweepTrial(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         order = TrialOrder.model_validate_json(config["order"])
         torch.set_num_threads(order.machine.threads)
-        self._first_memory = _resident_peak_mib()
+        self._first_memory = peak_memory_mib(torch.device("cpu"))
         self._begin(order)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next order; false asks Ray for a fresh process, where this one has grown."""
-        if _resident_peak_mib() - self._first_memory > Settings().actor_memory_growth_mib:
+        if peak_memory_mib(torch.device("cpu")) - self._first_memory > Settings().actor_memory_growth_mib:
             return False
         self._begin(TrialOrder.model_validate_json(new_config["order"]))
         return True
@@ -91,7 +91,3 @@ class SweepTrial(tune.Trainable):
         gpus = ray.get_gpu_ids() if self.order.machine.device == "cuda" else []
         device = f"cuda:{','.join(map(str, gpus))}" if gpus else self.order.machine.device
         return {"node": socket.gethostname(), "device": device}
-
-
-def _resident_peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
