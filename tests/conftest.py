@@ -19,6 +19,7 @@ SHARING = {  # files of tests that share what takes long to make: one worker has
     "test_interrupt.py": RAY_HEAD,
     "test_cluster.py": RAY_HEAD,
     "test_chaos.py": RAY_HEAD,
+    "test_options.py": RAY_HEAD,
     "test_nodes.py": RAY_HEAD,
     "test_train.py": TRAINED,
     "test_train_request.py": TRAINED,
