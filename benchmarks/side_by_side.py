@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +23,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.trivial import TrivialTrial, trivial_epochs, trivial_value
-from search_spaces import SPACES
-from search_spaces.config import TrialConfig
-from storage.database import open_storage
-from storage.drain import Drain
-from storage.lease import Lease
-from storage.study import StudyStore
+from benchmarks.trivial_study import run_trivial
 from trial.cluster import cluster
-from trial.driver import StageRun, run_stage
 from trial.endings import diverged
 from trial.evaluate import EpochResult
-from trial.live import Display
-from trial.machine import Machine
-from trial.plan import Place, SearchPlan
-from trial.request import Early, SweepRequest
+from trial.request import Early
 from trial.resources import Resources
-from trial.sampling import make_sampler
 from trial.settings import read_settings
-from trial.stopping import StopRequest
 
 TRIALS, EPOCHS, GRACE, SECONDS = 12, 8, 3, 0.05
 DIVERGING, RAISING = 2, 4  # numbers
@@ -62,28 +50,7 @@ class FaultyTrial(TrivialTrial):
 
 def ours(url: str, runs: Path) -> str:
     """A stage of `trial.sweep` with ASHA."""
-    storage = open_storage(url)
-    lease, drain = Lease(storage.engine, "ours"), Drain(storage.engine, "ours")
-    study = StudyStore(storage, "ours", guard=lease.renew)
-    base = TrialConfig().replace(**{"train.epochs": EPOCHS})
-    place = Place(runs, runs / "no-market", Machine(), "code", "provenance")
-    sampler = partial(make_sampler, SweepRequest(space="gat_ablation", sampler="random"))
-    plan = SearchPlan(study, SPACES["gat_ablation"], base, place, TRIALS, sampler=sampler)
-    with Display(Console(quiet=True), "search", study, TRIALS, EPOCHS) as display:
-        stage = StageRun(
-            study=study,
-            plan=plan,
-            lease=lease,
-            drain=drain,
-            early=Early(EPOCHS, GRACE, 2),
-            stop=StopRequest(),
-            display=display,
-            runs=runs,
-            room=2,
-            worker=FaultyTrial,
-        )
-        run_stage(stage)
-    lease.release()
+    run_trivial(url, "ours", runs, TRIALS, EPOCHS, early=Early(EPOCHS, GRACE, 2), worker=FaultyTrial)
     return "ours"
 
 

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -28,58 +27,24 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import private_mib
-from benchmarks.trivial import SECONDS, TrivialTrial
-from search_spaces import SPACES
-from search_spaces.config import TrialConfig
-from storage.database import open_storage
-from storage.drain import Drain
-from storage.lease import Lease
+from benchmarks.trivial import SECONDS
+from benchmarks.trivial_study import CPUS, run_trivial
 from storage.study import StudyStore
 from trial.cluster import cluster
-from trial.driver import StageRun, run_stage
-from trial.live import Display
-from trial.machine import Machine
-from trial.plan import Place, SearchPlan
-from trial.request import SweepRequest
 from trial.resources import Resources
-from trial.sampling import make_sampler
 from trial.settings import read_settings
-from trial.stopping import StopRequest
 
 EPOCH_SECONDS, EPOCHS, TRIALS = 0.05, 4, 48
-CPUS = 2
 WORKLOAD = "trial.session"  # torch, the network, the loader
 
 
-def ours(url: str, runs: Path, trials: int, epochs: int, watch: Callable[[StudyStore], None] | None = None) -> None:
-    """One stage as `trial.sweep` runs it, with TPE and without ASHA, so that every trial has all its epochs."""
-    storage = open_storage(url)
-    name = f"study-{time.monotonic_ns()}"
-    lease, drain = Lease(storage.engine, name), Drain(storage.engine, name)
-    study = StudyStore(storage, name, guard=lease.renew)
-    base = TrialConfig().replace(**{"train.epochs": epochs})
-    sampler = partial(make_sampler, SweepRequest(space="gat_ablation", sampler="random"))
-    place = Place(runs, runs / "no-market", Machine(), "code", "provenance")
-    plan = SearchPlan(study, SPACES["gat_ablation"], base, place, trials, sampler=sampler)
-    with Display(Console(quiet=True), "search", study, trials, epochs) as display:
-        run_stage(
-            StageRun(
-                study=study,
-                plan=plan,
-                lease=lease,
-                drain=drain,
-                early=None,
-                stop=StopRequest(),
-                display=display,
-                runs=runs,
-                room=CPUS,
-                worker=TrivialTrial,
-                watch=(lambda flights: watch(study)) if watch else (lambda flights: None),
-            )
-        )
+def ours(
+    url: str, runs: Path, trials: int, epochs: int, watch: Callable[[StudyStore], None] = lambda study: None
+) -> None:
+    """A new study, without ASHA, so that every trial has all its epochs."""
+    study = run_trivial(url, f"study-{time.monotonic_ns()}", runs, trials, epochs, watch=watch)
     check_whole(study, trials, epochs)
-    lease.release()
-    storage.engine.dispose()
+    study.storage.engine.dispose()
 
 
 def check_whole(study: StudyStore, trials: int, epochs: int) -> None:
@@ -159,9 +124,8 @@ class StoreTime:
 
     def __init__(self) -> None:
         self.seconds, self._started = 0.0, 0.0
-        for before, after in (("before_cursor_execute", "after_cursor_execute"),):
-            sa.event.listen(sa.Engine, before, self._begin)
-            sa.event.listen(sa.Engine, after, self._end)
+        sa.event.listen(sa.Engine, "before_cursor_execute", self._begin)
+        sa.event.listen(sa.Engine, "after_cursor_execute", self._end)
         self._commit = sa.engine.default.DefaultDialect.do_commit
 
     def _begin(self, *_: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from trial.evaluate import EpochResult
 from trial.order import TrialOrder
@@ -21,16 +21,27 @@ class TrivialTrial(SweepTrial):
         return trivial_epochs(self.order, float(os.environ.get(SECONDS, "0.05")))
 
 
-def trivial_epochs(order: TrialOrder, seconds: float) -> Iterator[EpochResult]:
-    """Those that the store lacks."""
+def trivial_epochs(
+    order: TrialOrder, seconds: float, done: int = 0, after: Callable[[int], None] = lambda epoch: None
+) -> Iterator[EpochResult]:
+    """Those that the store lacks.
+
+    Args:
+        order: of the trial.
+        seconds: that an epoch takes.
+        done: epochs that a checkpoint has, which are sent and not computed again.
+        after: called when an epoch is computed, before it is sent: to write a checkpoint.
+    """
     epochs = order.config.train.epochs
     best = -1.0
     for epoch in range(1, epochs + 1):
         value = trivial_value(order.config.resumable_hash, epoch)
         best = max(best, value)
+        if epoch > max(done, order.known_epochs):
+            time.sleep(seconds)
+            after(epoch)
         if epoch <= order.known_epochs:
             continue
-        time.sleep(seconds)
         yield EpochResult(
             epoch=epoch,
             is_last=epoch == epochs,

@@ -296,10 +296,6 @@ def test_sqlite_on_a_network_disk_is_refused(kind: str) -> None:
     refuse_network_disk(Path("/sharedness/sweeps.db"), mounts)
 
 
-def test_sqlite_on_this_machines_disk_passes(tmp_path: Path) -> None:
-    refuse_network_disk(tmp_path / "sweeps.db")
-
-
 def test_a_url_from_a_safe_place_may_carry_a_password_and_never_shows_it() -> None:
     url = sa.make_url("postgresql://user:geheim@127.0.0.1:1/db")
     assert check_url(url).password == "geheim"

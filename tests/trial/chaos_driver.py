@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.trivial import trivial_value
+from benchmarks.trivial import trivial_epochs
 from trial.evaluate import EpochResult
 from trial.keeper import CHECKPOINT
 from trial.request import SweepRequest
@@ -31,30 +30,13 @@ class MarkedTrial(SweepTrial):
         (order.folder / "pid").write_text(str(os.getpid()))
         done = int(order.resume_from.read_text()) if order.resume_from is not None else 0
         (order.folder / "began").write_text(str(done))
-        best, epochs = -1.0, order.config.train.epochs
-        for epoch in range(1, epochs + 1):
-            value = trivial_value(order.config.resumable_hash, epoch)
-            best = max(best, value)
-            if epoch > done:
-                time.sleep(EPOCH_SECONDS)
-                scratch = order.folder / "scratch"
-                scratch.write_text(str(epoch))
-                os.replace(scratch, order.folder / CHECKPOINT)
-            if epoch > order.known_epochs:
-                yield EpochResult(
-                    epoch=epoch,
-                    is_last=epoch == epochs,
-                    value=value,
-                    best_so_far=best,
-                    losses={"total": 1.0},
-                    metrics={"valid/rank_ic/1": value},
-                    daily_rank_ic={"2020-01-06": [value]},
-                    seconds=EPOCH_SECONDS,
-                    peak_memory_mib=1.0,
-                    micro_batch=4,
-                    num_days_left_out=0,
-                    bad_steps=0,
-                )
+
+        def keep(epoch: int) -> None:
+            scratch = order.folder / "scratch"
+            scratch.write_text(str(epoch))
+            os.replace(scratch, order.folder / CHECKPOINT)
+
+        yield from trivial_epochs(order, EPOCH_SECONDS, done, keep)
 
 
 def main(runs: str, panel: str, store: str, address: str, trials: str, epochs: str) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from optuna.trial import TrialState
 
-from search_spaces.config import TrialConfig
+from tests.trial.flights import flight
 from tests.trial.webhook import Server
-from trial.machine import Machine
 from trial.notify import FailureNotice, notify
-from trial.order import Flight, Outcome, TrialOrder
+from trial.order import Outcome
 from trial.settings import Settings
 
 
@@ -53,23 +50,9 @@ def test_the_address_is_a_secret() -> None:
     assert "hooks" not in repr(settings("https://hooks.example/T0/B0/secret"))
 
 
-def flight(number: int, state: TrialState, folder: Path) -> Flight:
-    order = TrialOrder(
-        study="gat",
-        number=number,
-        attempt=0,
-        folder=folder,
-        resume_from=None,
-        known_epochs=0,
-        store=folder,
-        machine=Machine.of(Settings(), "cpu"),
-        config=TrialConfig(),
-    )
-    return Flight(order, number, outcome=Outcome(state, "crash", "RuntimeError: gave up\nTraceback ..."))
-
-
-def test_the_first_failed_trial_is_told_and_no_other(webhook: Server, tmp_path: Path) -> None:
+def test_the_first_failed_trial_is_told_and_no_other(webhook: Server) -> None:
     notice = FailureNotice(settings(webhook.address))
     for number, state in enumerate((TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.FAIL)):
-        notice.after(flight(number, state, tmp_path))
-    assert [told["text"] for told in webhook.heard] == ["sweep gat: trial 2 failed: RuntimeError: gave up"]
+        outcome = Outcome(state, "crash", "RuntimeError: gave up\nTraceback ...")
+        notice.after(flight(number, outcome=outcome))
+    assert [told["text"] for told in webhook.heard] == ["sweep s: trial 2 failed: RuntimeError: gave up"]
