@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 ERROR = "error"  # the kind that is never tried again
 UNWRITTEN = "unwritten"  # the disk did not take what has to be kept: no failure, but no end either
-PAUSES: dict[str, tuple[float, ...]] = {  # kind -> seconds before each time that it is tried again
-    "crash": (1.0, 10.0),
+PAUSES: dict[str, tuple[float, ...]] = {  # kind -> seconds before each time that it is tried again without progress
+    "crash": (1.0, 2.0, 5.0, 10.0),
     "oom": (30.0,),
     "hung": (1.0,),
     "lost_node": (1.0, 1.0, 5.0, *(30.0,) * 17),
@@ -30,7 +30,7 @@ class Failure(NamedTuple):
         """Seconds until the trial is tried again; None where that has been done often enough.
 
         Args:
-            earlier: failures of this kind that the trial had before.
+            earlier: failures of this kind that the trial had since its last new epoch.
         """
         pauses = PAUSES.get(self.kind, ())
         return pauses[earlier] if earlier < len(pauses) else None

@@ -241,6 +241,7 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
         market=place.market,
         resources=place.resources(config),
         retries=dict(attributes.get("retries", {})),
+        stalls=dict(attributes.get("stalls", {})),
     )
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 
-from ray.exceptions import ActorUnavailableError, OwnerDiedError, RayActorError, RayTaskError
+from ray.exceptions import (
+    ActorUnavailableError,
+    LocalRayletDiedError,
+    NodeDiedError,
+    OwnerDiedError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
 from ray.exceptions import OutOfMemoryError as KilledByMemoryMonitor
 
 from trial.failures import ERROR, Failure
@@ -19,12 +27,12 @@ def classified(error: Exception | None, text: str) -> Failure:
     sentence = _in_words(text)
     if any(sign in text for sign in OUT_OF_MEMORY) or isinstance(error, KilledByMemoryMonitor):
         return Failure("oom", sentence)
-    cause = error.as_instanceof_cause() if isinstance(error, RayTaskError) else error
-    if isinstance(cause, ActorUnavailableError | OwnerDiedError) or (
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    if isinstance(cause, ActorUnavailableError | OwnerDiedError | NodeDiedError | LocalRayletDiedError) or (
         isinstance(cause, RayActorError) and (cause.preempted or DEAD_NODE.search(text))
     ):
         return Failure("lost_node", sentence)
-    if isinstance(cause, RayActorError) or (cause is None and "RayTaskError" not in text):
+    if isinstance(cause, RayError) or (cause is None and "RayTaskError" not in text):
         return Failure("crash", sentence)
     return Failure(ERROR, sentence)
 

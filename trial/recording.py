@@ -62,7 +62,7 @@ def ending_of(flight: Flight) -> Ending:
     outcome, order = flight.outcome, flight.order
     attributes, events = dict(flight.attributes), list(flight.events)
     if flight.retries:
-        attributes["retries"] = flight.retries
+        attributes |= {"retries": flight.retries, "stalls": flight.stalls}
     if outcome is not None:
         attributes |= _summary(flight) | _story(outcome)
         if outcome.reason not in EXPECTED:

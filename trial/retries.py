@@ -34,16 +34,21 @@ class Retries:
         return any(held.due < math.inf for held in self._held)
 
     def judge(self, flight: Flight, failure: Failure) -> None:
-        """Ends the flight: as FAIL, or to be tried again after a pause."""
-        earlier = flight.retries.get(failure.kind, 0)
+        """Ends the flight: as FAIL, or to be tried again after a pause.
+
+        A trial that came further than the time before was unlucky; one that did not will hardly ever.
+        """
+        stalls = {} if flight.own_results else flight.stalls
+        earlier = stalls.get(failure.kind, 0)
         pause = failure.pause(earlier)
         if pause is None and failure.kind == UNWRITTEN:  # no fault of the trial's: whoever starts next goes on
             pause = math.inf
         if pause is None:
-            tries = f" (tried {earlier + 1} times)" if earlier else ""
+            tries = f" (tried {earlier + 1} times without a new epoch)" if earlier else ""
             flight.outcome = Outcome(TrialState.FAIL, failure.kind, failure.sentence + tries)
             return
-        flight.retries = flight.retries | {failure.kind: earlier + 1}
+        flight.retries = flight.retries | {failure.kind: flight.retries.get(failure.kind, 0) + 1}
+        flight.stalls = stalls | {failure.kind: earlier + 1}
         first_line = failure.sentence.partition("\n")[0]
         again = f"tried again in {pause:g} s" if pause < math.inf else "left to the next start"
         flight.interrupt(failure.kind, f"{again}: {first_line}")

@@ -10,7 +10,7 @@ from trial.machine import Machine
 from trial.order import Flight, TrialOrder
 
 
-def flight(number: int = 0, folder: Path = Path("nowhere"), **more: Any) -> Flight:
+def flight(number: int = 0, folder: Path = Path("nowhere"), known_epochs: int = 0, **more: Any) -> Flight:
     """The first attempt at a trial of the default configuration."""
     order = TrialOrder(
         study="s",
@@ -18,7 +18,7 @@ def flight(number: int = 0, folder: Path = Path("nowhere"), **more: Any) -> Flig
         attempt=0,
         folder=folder,
         resume_from=None,
-        known_epochs=0,
+        known_epochs=known_epochs,
         store=Path("nowhere"),
         machine=Machine(),
         config=TrialConfig(),

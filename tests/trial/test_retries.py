@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
-from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError, RayTaskError, WorkerCrashedError
 
 from tests.trial.flights import flight
 from trial.failures import PAUSES, Failure
@@ -39,6 +39,9 @@ def raised(error: Exception) -> RayTaskError:
         (ActorDiedError(), "The actor died because its node has died. Node Id: 12", "lost_node"),
         (ActorDiedError(), "Worker exits unexpectedly: SIGKILL", "crash"),
         (ActorDiedError(), "killed due to memory pressure", "oom"),
+        (NodeDiedError("node 12 is dead"), "node 12 is dead", "lost_node"),
+        (WorkerCrashedError(), "The worker died unexpectedly", "crash"),
+        (raised(WorkerCrashedError()), "RayTaskError: WorkerCrashedError", "crash"),
         (ActorUnavailableError("away", None), "the actor is unavailable", "lost_node"),
         (None, "", "crash"),
         (None, "ray.exceptions.RayTaskError(Odd): of a kind that only the worker knows", "error"),
@@ -64,7 +67,16 @@ def test_a_machines_fault_is_tried_again_so_often_and_then_fails(kind: str) -> N
     retries.judge(one, Failure(kind, "it went away"))
     assert one.outcome is not None
     assert (one.outcome.state, one.outcome.reason) == (TrialState.FAIL, kind)
-    assert f"(tried {1 + len(PAUSES[kind])} times)" in one.outcome.sentence
+    assert f"(tried {1 + len(PAUSES[kind])} times without a new epoch)" in one.outcome.sentence
+
+
+def test_a_trial_that_came_further_each_time_is_always_tried_again() -> None:
+    one, retries = flight(), Retries(PutBack())  # type: ignore[arg-type]
+    for epoch in range(1, 2 + len(PAUSES["crash"])):
+        one = flight(results=[{"seconds": 1.0}] * epoch, retries=one.retries, stalls=one.stalls, known_epochs=epoch - 1)
+        retries.judge(one, Failure("crash", "it went away"))
+    assert one.outcome is None
+    assert (one.retries, one.stalls) == ({"crash": 1 + len(PAUSES["crash"])}, {"crash": 1})
 
 
 def test_kinds_are_counted_apart() -> None:

@@ -31,6 +31,7 @@ from tests.trial.faulty import (
 from tests.trial.study_checks import check_truth, open_study
 from tests.trial.webhook import Server
 from trial.export import read_config
+from trial.failures import PAUSES
 from trial.request import SweepRequest
 from trial.resources import Resources
 from trial.run import SweepOutcome, run_sweep
@@ -70,8 +71,9 @@ def test_trials_whose_blocks_workers_make_have_the_same_values(
 
 
 def test_an_interrupted_trial_goes_on_in_the_same_run_and_a_killed_workers_fails(
-    finished: tuple[Path, SweepOutcome], sweep_panel: Path, tmp_path: Path
+    finished: tuple[Path, SweepOutcome], sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(PAUSES, "crash", (0.5, 0.5))
     request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=2)
     outcome = run_sweep(request, worker=PreemptedTrial)
     assert check_truth(tmp_path, "gat_ablation", finished=2)["FAIL"] == 1
@@ -89,7 +91,7 @@ def test_an_interrupted_trial_goes_on_in_the_same_run_and_a_killed_workers_fails
     killed = records[KILLED_TRIAL]
     assert (killed.state, killed.reason, killed.attributes["retries"]) == ("FAIL", "crash", {"crash": 2})
     assert "died" in killed.attributes["sentence"]
-    assert "(tried 3 times)" in killed.attributes["sentence"]
+    assert "(tried 3 times without a new epoch)" in killed.attributes["sentence"]
     _, undisturbed = open_study(finished[0], "gat_ablation")
     assert [e["value"] for e in records[0].curve] == [e["value"] for e in undisturbed[0].curve][: len(records[0].curve)]
 
