@@ -133,7 +133,8 @@ def undisturbed(runs: Path, panel: Path, address: str, trials: int, epochs: int)
 def check_whole(records: list[TrialRecord], trials: int, epochs: int) -> None:
     """Every number once and finished, every step once."""
     assert [record.number for record in records] == list(range(trials))
-    assert [(r.number, r.state, r.attributes) for r in records if r.state != "COMPLETE"] == []
+    lost = [(r.number, r.state, r.attributes) for r in records if r.state != "COMPLETE"]
+    assert not lost, str(lost)
     for record in records:
         assert [result["epoch"] for result in record.curve] == list(range(1, epochs + 1))
 
