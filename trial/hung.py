@@ -31,6 +31,7 @@ class HungWorkers:
         if now - self._looked < min(LOOK_SECONDS, self._seconds / 2):
             return
         self._looked = now
+        self._seen = {key: seen for key, seen in self._seen.items() if key in flights}
         for trial in trials:
             flight, actor = flights.get(trial.trial_id), trial.temporary_state.ray_actor
             if flight is None or actor is None or trial.status != "RUNNING":

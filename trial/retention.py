@@ -6,7 +6,7 @@ A trial that will not go on needs no checkpoint; what it said is in its predicti
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 from trial.keeper import CHECKPOINT
@@ -15,13 +15,18 @@ from trial.order import Flight
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
 class Retention:
-    """Of one study."""
+    """Of one study. A trial's folder is looked into until nothing is kept of it, so that a long study stays cheap."""
 
-    folder: Path  # <runs>/<study>
-    keep: int  # best finished trials
-    quota_bytes: int  # of all checkpoints together
+    def __init__(self, folder: Path, keep: int, quota_bytes: int) -> None:
+        """
+        Args:
+            folder: <runs>/<study>.
+            keep: best finished trials.
+            quota_bytes: of all checkpoints together.
+        """
+        self.folder, self.keep, self.quota_bytes = folder, keep, quota_bytes
+        self._cleared: set[int] = set()  # numbers of trials that have ended and keep nothing
 
     def after(self, flight: Flight, values: dict[int, float]) -> list[Path]:
         """Clears up after a trial has ended; returns what was removed.
@@ -41,12 +46,16 @@ class Retention:
         return removed
 
     def _remove(self, number: int) -> list[Path]:
-        """The checkpoints of every attempt at a trial."""
-        removed = []
+        """The checkpoints of every attempt at a trial that has ended."""
+        removed: list[Path] = []
+        if number in self._cleared:
+            return removed
+        self._cleared.add(number)
         for path in self.folder.glob(f"{number}/*/{CHECKPOINT}"):
             try:
                 path.unlink()
             except OSError as error:
+                self._cleared.discard(number)
                 logger.warning("a checkpoint that is no longer needed stays: %s", error)
             else:
                 removed.append(path)
@@ -54,10 +63,9 @@ class Retention:
 
     def _size(self) -> int:
         """Bytes of all checkpoints; one that goes meanwhile counts nothing."""
-        total = 0
-        for path in self.folder.glob(f"*/*/{CHECKPOINT}"):
-            try:
-                total += path.stat().st_size
-            except FileNotFoundError:
-                continue
+        cleared, total = {str(number) for number in self._cleared}, 0
+        for trial in self.folder.glob("*"):
+            for path in () if trial.name in cleared else trial.glob(f"*/{CHECKPOINT}"):
+                with suppress(FileNotFoundError):
+                    total += path.stat().st_size
         return total

@@ -6,26 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from search_spaces.config import TrialConfig
+from tests.trial.flights import flight
 from trial.keeper import CHECKPOINT
-from trial.machine import Machine
-from trial.order import Flight, TrialOrder
 from trial.retention import Retention
-
-
-def flight(folder: Path, number: int) -> Flight:
-    order = TrialOrder(
-        study="s",
-        number=number,
-        attempt=0,
-        folder=folder / str(number) / "0",
-        resume_from=None,
-        known_epochs=0,
-        store=folder,
-        machine=Machine(),
-        config=TrialConfig(),
-    )
-    return Flight(order, number)
 
 
 @pytest.fixture
@@ -43,23 +26,23 @@ def left(folder: Path) -> list[str]:
 
 
 def test_a_loser_s_checkpoint_goes_and_its_predictions_stay(folder: Path) -> None:
-    Retention(folder, keep=3, quota_bytes=10**9).after(flight(folder, 0), {1: 0.1})
+    Retention(folder, keep=3, quota_bytes=10**9).after(flight(0), {1: 0.1})
     assert left(folder) == ["1/0", "2/0", "3/0", "4/0"], "trials under way keep theirs"
     assert (folder / "0/0/predictions.parquet").exists()
 
 
 def test_the_best_stay(folder: Path) -> None:
-    Retention(folder, keep=2, quota_bytes=10**9).after(flight(folder, 1), {0: 0.3, 1: 0.1, 2: 0.2})
+    Retention(folder, keep=2, quota_bytes=10**9).after(flight(1), {0: 0.3, 1: 0.1, 2: 0.2})
     assert left(folder) == ["0/0", "0/1", "2/0", "3/0", "4/0"]
 
 
 def test_beyond_the_quota_the_worst_of_them_go_and_those_under_way_stay(folder: Path) -> None:
     retention = Retention(folder, keep=3, quota_bytes=4500)
-    retention.after(flight(folder, 1), {0: 0.3, 1: 0.1, 2: 0.2})
+    retention.after(flight(1), {0: 0.3, 1: 0.1, 2: 0.2})
     assert left(folder) == ["0/0", "0/1", "3/0", "4/0"]
 
 
 def test_what_has_gone_already_is_no_error(folder: Path) -> None:
     retention = Retention(folder, keep=1, quota_bytes=1)
-    retention.after(flight(folder, 0), {})
-    assert retention.after(flight(folder, 0), {}) == []
+    retention.after(flight(0), {})
+    assert retention.after(flight(0), {}) == []
