@@ -17,6 +17,7 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from storage.costs import charge_dead
 from storage.database import append_row, persistently
 from storage.draft import take_drawn
 from storage.errors import StorageError
@@ -139,7 +140,8 @@ class StudyStore:
     def requeue_unfinished(self, others: Collection[str] = ()) -> list[int]:
         """Puts every trial that no driver runs any more back to WAITING: same number, same parameters.
 
-        To be called by the lease holder alone. Curves that our table knows are copied to Optuna's where missing.
+        To be called by the lease holder alone. Curves that our table knows are copied to Optuna's where missing; what
+        the attempt cost, as far as it was recorded, is kept.
 
         Args:
             others: living drivers beside this one, whose trials are left alone; so is, while there are any, a trial
@@ -151,9 +153,11 @@ class StudyStore:
         for trial in self._trials(TrialState.RUNNING):
             if others and trial.user_attrs.get(DRIVER) in (None, *others):
                 continue
+            curve = curves.get(trial.number, ())
             with self.storage.engine.begin() as connection:
-                for result in curves.get(trial.number, ()):
+                for result in curve:
                     put_step(connection, trial._trial_id, result["epoch"], result["value"])
+                charge_dead(connection, self.name, trial, curve)
             self.put_back(trial._trial_id)
             numbers.append(trial.number)
         return numbers

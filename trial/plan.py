@@ -216,6 +216,7 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
             "code": place.code,
             "provenance": place.provenance,
             "machine": place.machine.model_dump(mode="json"),
+            "gpus": place.gpus,
             "arm": config.arm,
             "seed": config.seed,
             "fold": config.fold,

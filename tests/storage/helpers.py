@@ -26,6 +26,7 @@ def epoch_result(epoch: int, value: float) -> dict[str, Any]:
         "losses": {"huber": 0.5},
         "daily_rank_ic": {"2020-01-02": [0.25, None]},
         "seconds": 1.5,
+        "peak_memory_mib": 800.0,
     }
 
 

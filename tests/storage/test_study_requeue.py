@@ -6,10 +6,11 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
+from storage.costs import read_costs
 from storage.study import StudyStore
-from storage.tables import epochs
+from storage.tables import attempts, epochs
 from tests.storage.conftest import OpenStore
-from tests.storage.helpers import draw, epoch_result, open_study, report
+from tests.storage.helpers import draw, epoch_result, open_study, report, rows_of
 
 
 @pytest.fixture
@@ -134,3 +135,25 @@ def test_other_studies_are_left_alone(dead: StudyStore, successor: StudyStore) -
     other.ask()
     assert successor.requeue_unfinished() == []
     assert other.counts()["RUNNING"] == 1
+
+
+def test_what_a_dead_drivers_attempts_cost_is_kept(dead: StudyStore, successor: StudyStore) -> None:
+    trial = dead.ask()
+    dead.start(trial, {"attempts": 1, "gpus": 0.5})
+    dead.record_epoch(report(trial, 1, 0.1, peak_memory_mib=900.0))
+    successor.requeue_unfinished()
+    successor.start(successor.ask(), {"attempts": 2})
+    successor.record_epoch(report(trial, 2, 0.2, peak_memory_mib=800.0))
+    successor.record_epoch(report(trial, 3, 0.3, peak_memory_mib=700.0))
+    for _ in range(2):  # a third driver, and one that finds nothing new
+        successor.requeue_unfinished()
+    (first, second) = rows_of(dead.storage.engine, attempts)
+    assert (first["ending"], first["epochs"], first["train_seconds"], first["gpu_seconds"]) == (
+        "driver_died",
+        1,
+        1.5,
+        0.75,
+    )
+    assert (second["attempt"], second["epochs"], second["train_seconds"]) == (1, 2, 3.0)
+    assert (first["peak_memory_mib"], second["peak_memory_mib"]) == (900.0, 800.0)
+    assert read_costs(dead.storage.engine, [dead.name])[dead.name].gpu_seconds == 2.25

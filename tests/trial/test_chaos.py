@@ -169,8 +169,9 @@ def test_a_study_survives_the_death_of_driver_workers_and_store(
     records = chaos.records()
     check_whole(records, trials, epochs)
     with open_existing(server.url).engine.connect() as connection:
-        attempts = connection.exec_driver_sql("SELECT number, attempt FROM sweep_attempts").all()
-    assert len(attempts) == len(set(map(tuple, attempts)))
+        attempts = connection.exec_driver_sql("SELECT number, attempt, epochs FROM sweep_attempts").all()
+    assert len(attempts) == len({(number, attempt) for number, attempt, _ in attempts})
+    assert sum(trained for *_, trained in attempts) == trials * epochs, "what every epoch cost is kept, once"
     calm = undisturbed(tmp_path / "calm", sweep_panel, ray_head, trials, epochs)
     assert outline(records) == outline(calm), f"{told} after {chaos.kills}"
     assert StudyStore(open_existing(server.url), NAME).counts()["RUNNING"] == 0
