@@ -74,6 +74,12 @@ class SweepRequest:
     accept_changes: bool = False  # of the study's definition
     join: bool = False  # beside a living driver
 
+    def __post_init__(self) -> None:
+        """A notebook writes paths as text."""
+        for name in ("panel", "data_config", "runs"):
+            if isinstance(path := getattr(self, name), str):
+                object.__setattr__(self, name, Path(path))
+
     @property
     def storage_url(self) -> Address:
         return store_of(self.storage, self.runs)

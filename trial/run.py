@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pandas as pd
 from optuna.storages import RDBStorage
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.console import Console
 from data.findings import counted
 from reports.ablation import write_report
 from reports.rungs import RungTrust, rung_trust
+from search_spaces.config import TrialConfig
 from storage.costs import Cost, read_costs
 from storage.database import Address, away_in_words, open_existing, open_storage
 from storage.drain import Drain
@@ -22,7 +24,7 @@ from storage.record import CONFIRM, TrialRecord, read_records, stages_of, to_fra
 from storage.study import DEFINITION, StudyStore
 from trial.cluster import cluster, room_for
 from trial.driver import StageRun, run_stage
-from trial.export import export_best
+from trial.export import export_best, read_config
 from trial.live import Display
 from trial.notify import notify
 from trial.order import Flight
@@ -42,12 +44,23 @@ class SweepOutcome:
     counts: dict[str, dict[str, int]]  # study -> trials by state
     best: TrialRecord | None
     report: Path
-    best_config: Path | None
+    config_path: Path | None  # of the best configuration, YAML
     rungs: list[RungTrust]  # whether ASHA's cuts can be trusted
     costs: dict[str, Cost]  # study -> what it took
     storage_url: Address
     storage_option: str | None  # as it was given; None: the folder's own
     stopped: str | None  # why it stopped early
+
+    @property
+    def studies(self) -> dict[str, optuna.Study]:
+        """Both stages' studies, to be looked at with Optuna's own means."""
+        storage = open_existing(self.storage_url)
+        return {name: optuna.load_study(study_name=name, storage=storage) for name in self.counts}
+
+    @property
+    def best_config(self) -> TrialConfig | None:
+        """The whole configuration of the best search trial; None where none is COMPLETE."""
+        return read_config(self.config_path) if self.config_path is not None else None
 
     @property
     def records(self) -> pd.DataFrame:
@@ -61,12 +74,23 @@ class SweepOutcome:
         return whole[["study", *(column for column in whole.columns if column != "study")]]
 
 
-def run_sweep(request: SweepRequest, console: Console | None = None, worker: type[Any] = SweepTrial) -> SweepOutcome:
+def run_sweep(
+    request: SweepRequest | str, console: Console | None = None, worker: type[Any] = SweepTrial, **options: Any
+) -> SweepOutcome:
     """Runs, or continues, the sweep; quiet without a console.
+
+    Args:
+        request: what to run; or the name of a space, with `options` as the fields of `SweepRequest`.
+        console: that tells how far it is.
+        worker: Ray's trainable; a test puts a faulty one in here.
 
     Raises:
         SpaceError, DataError, StorageError, ClusterError: as `prepare_sweep`, before anything starts.
     """
+    if isinstance(request, str):
+        request = SweepRequest(space=request, **options)
+    elif options:
+        raise TypeError(f"run_sweep takes a SweepRequest or the name of a space with options, got both: {[*options]}.")
     console = console or Console(quiet=True)
     settings = read_settings()
     prepared = prepare_sweep(request, console)
@@ -196,7 +220,7 @@ def _finish(storage: RDBStorage, name: str, prepared: Prepared, stop: StopReques
         counts={study: StudyStore(storage, study).counts() for study in studies},
         best=best,
         report=report,
-        best_config=best_path if best else None,
+        config_path=best_path if best else None,
         rungs=rung_trust(read_records(storage, name), rungs) if name in studies else [],
         costs=read_costs(storage.engine, studies),
         storage_url=request.storage_url,

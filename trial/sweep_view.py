@@ -105,8 +105,8 @@ def print_outcome(outcome: SweepOutcome, console: Console) -> None:
         console.print(f"cost       {_cost(outcome)}")
     console.print(f"store      {shown_url(outcome.storage_url)}")
     console.print(f"report     {outcome.report}")
-    if outcome.best_config:
-        console.print(f"config     {outcome.best_config}")
+    if outcome.config_path:
+        console.print(f"config     {outcome.config_path}")
     where = f"--runs {shlex.quote(str(outcome.report.parent.parent))}"
     if outcome.storage_option is not None:
         where += f" --storage {shlex.quote(outcome.storage_option)}"

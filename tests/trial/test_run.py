@@ -30,7 +30,6 @@ from tests.trial.faulty import (
 )
 from tests.trial.study_checks import check_truth, open_study
 from tests.trial.webhook import Server
-from trial.export import read_config
 from trial.failures import PAUSES
 from trial.request import SweepRequest
 from trial.resources import Resources
@@ -149,8 +148,7 @@ def test_the_exported_config_is_the_best_complete_trials(finished: tuple[Path, S
     best = max((r for r in records if r.state == "COMPLETE"), key=lambda r: r.value or 0)
     assert outcome.best is not None
     assert outcome.best.number == best.number
-    assert outcome.best_config is not None
-    assert read_config(outcome.best_config) == validated(best.config)
+    assert outcome.best_config == validated(best.config)
 
 
 def test_a_notebook_gets_the_records_as_a_frame(finished: tuple[Path, SweepOutcome]) -> None:
@@ -166,6 +164,14 @@ def test_a_notebook_gets_the_records_as_a_frame(finished: tuple[Path, SweepOutco
     best = frame[(frame["study"] == outcome.study) & (frame["number"] == outcome.best.number)]
     assert best["value"].item() == outcome.best.value
     assert "params_learning_rate" in frame
+    assert {name: len(study.trials) for name, study in outcome.studies.items()} == {
+        study: sum(counts.values()) for study, counts in outcome.counts.items()
+    }
+
+
+def test_a_request_and_options_at_once_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"got both: \['trials'\]"):
+        run_sweep(REQUEST, trials=3)
 
 
 def test_predictions_cover_the_folds_days_and_carry_labels(finished: tuple[Path, SweepOutcome]) -> None:
@@ -204,9 +210,9 @@ def test_the_same_command_again_finds_nothing_to_do(finished: tuple[Path, SweepO
 
 
 def test_more_trials_continue_the_study(ray_head: str, sweep_panel: Path, tmp_path: Path) -> None:
-    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=1, epochs=1)
-    run_sweep(request)
-    run_sweep(replace(request, trials=3))
+    options = {"runs": str(tmp_path), "panel": str(sweep_panel), "stages": ("search",), "epochs": 1}
+    run_sweep("gat_ablation", trials=1, **options)
+    run_sweep("gat_ablation", trials=3, **options)
     check_truth(tmp_path, "gat_ablation", finished=3)
     study, _ = open_study(tmp_path, "gat_ablation")
     assert len({str(t.params) for t in study.trials}) == 3
