@@ -25,7 +25,7 @@ test: $(STAMP)  ## All tests but the long ones, by two workers (WORKERS=n)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-long: $(STAMP)  ## The tests that take minutes: chaos, full sweeps
-	$(BIN)/python -m pytest -m long --timeout 3600
+	$(BIN)/python -m pytest -m long --timeout 3600 -rP
 
 lint: $(STAMP)  ## Style and formatting
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -175,3 +176,4 @@ def test_a_study_survives_the_death_of_driver_workers_and_store(
     calm = undisturbed(tmp_path / "calm", sweep_panel, ray_head, trials, epochs)
     assert outline(records) == outline(calm), f"{told} after {chaos.kills}"
     assert StudyStore(open_existing(server.url), NAME).counts()["RUNNING"] == 0
+    print(f"{trials} trials x {epochs} epochs, killed: {dict(Counter(chaos.kills))}, {len(attempts)} attempts")
