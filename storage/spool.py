@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from storage.attempt import Ending, EpochReport
 from storage.database import is_there
 from storage.errors import LeaseLostError, StorageError, StoreAwayError
-from storage.study import Ending, EpochReport, StudyStore
+from storage.study import StudyStore
 
 SPOOL = "spool.jsonl"
 LOOK_SECONDS = 2.0  # between two looks whether the store is back

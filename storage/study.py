@@ -6,7 +6,6 @@ import json
 import math
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -17,8 +16,10 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from storage.attempt import Ending, EpochReport
 from storage.costs import charge_dead
 from storage.database import append_row, persistently
+from storage.definition import DEFINITION, EPOCHS, differences
 from storage.draft import take_drawn
 from storage.errors import StorageError
 from storage.record import CONSTRAINTS, read_curves
@@ -37,46 +38,8 @@ from storage.writes import (
     values_of_complete,
 )
 
-DEFINITION, EPOCHS, KEY, DRIVER = "definition", "epochs", "key", "driver"
+KEY, DRIVER = "key", "driver"
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Ending:
-    """All that is written when an attempt at a trial is over. Plain values: it can wait in a file."""
-
-    number: int
-    trial_id: int
-    attempt: int
-    ending: str  # complete, asha, diverged, crash, oom, lost_node, interrupted, ..
-    state: str | None = None  # that is told; None: the trial waits for another attempt
-    values: tuple[float, ...] | None = None  # of a COMPLETE trial
-    attributes: dict[str, Any] = field(default_factory=dict)
-    events: tuple[tuple[str, str], ...] = ()  # kind, message
-    cost: dict[str, Any] = field(default_factory=dict)  # columns of the attempts' table
-    ledger: dict[str, Any] | None = None  # columns of the ledger's; None: it was never scored
-    held: bool = False  # it waits, but is not to be handed out yet
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Ending:
-        told = tuple((kind, message) for kind, message in content["events"])
-        values = None if content["values"] is None else tuple(content["values"])
-        return cls(**{**content, "events": told, "values": values})
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """One EpochResult of an attempt at a trial. Plain values: it can wait in a file."""
-
-    trial_id: int  # Optuna's
-    number: int
-    result: Mapping[str, Any]
-    fold: str | None = None  # that was scored
-    horizons: Sequence[int] = ()  # trading days, in the order of the daily RankIC's values
-    attempt: int = 0  # not kept with the epoch, because all attempts would send the same
 
 
 class StudyStore:
@@ -338,18 +301,3 @@ class StudyStore:
     def _insert_event(self, connection: sa.Connection, kind: str, message: str, number: int | None) -> None:
         row = {"study": self.name, "number": number, "kind": kind, "message": message}
         connection.execute(events.insert().values(**row))
-
-
-def differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """'train.learning_rate: 0.001 -> 0.002' for every setting that is not the same; more epochs are no difference."""
-    old, new = _flat(known), _flat(wanted)
-    changed = [key for key in (*new, *(key for key in old if key not in new)) if old.get(key) != new.get(key)]
-    grown = EPOCHS in new and new[EPOCHS] >= old.get(EPOCHS, 0)
-    return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in changed if not (key == EPOCHS and grown)]
-
-
-def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from optuna.trial import TrialState
 
+from storage.attempt import Ending, EpochReport
 from storage.record import CONSTRAINTS
-from storage.study import Ending, EpochReport
 from trial.order import Flight, Outcome
 from trial.predictions import PREDICTIONS
 

@@ -18,10 +18,11 @@ from reports.rungs import RungTrust, rung_trust
 from search_spaces.config import TrialConfig
 from storage.costs import Cost, read_costs
 from storage.database import Address, away_in_words, open_existing, open_storage
+from storage.definition import DEFINITION
 from storage.drain import Drain
 from storage.lease import Lease, take_lease
 from storage.record import CONFIRM, TrialRecord, read_records, stages_of, to_frame
-from storage.study import DEFINITION, StudyStore
+from storage.study import StudyStore
 from trial.cluster import cluster, room_for
 from trial.driver import StageRun, run_stage
 from trial.export import export_best, read_config

@@ -8,8 +8,9 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
+from storage.attempt import EpochReport
 from storage.database import open_storage
-from storage.study import EpochReport, StudyStore
+from storage.study import StudyStore
 
 REFERENCE = "reference"
 ARMS = {"no_gat": "no graph attention", "no_fan": "slice statistics only"}

@@ -11,7 +11,8 @@ import optuna
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
 
-from storage.study import EpochReport, StudyStore
+from storage.attempt import EpochReport
+from storage.study import StudyStore
 
 Result = TypeVar("Result")
 

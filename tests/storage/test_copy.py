@@ -9,12 +9,13 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
+from storage.attempt import Ending
 from storage.copy import copy_study
 from storage.database import open_storage
 from storage.errors import StorageError
 from storage.ledger import market_id
 from storage.record import read_events, read_records
-from storage.study import Ending, StudyStore
+from storage.study import StudyStore
 from tests.storage.conftest import PostgreSQLStores
 from tests.storage.helpers import draw, open_study, report
 

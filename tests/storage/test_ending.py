@@ -9,12 +9,13 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
+from storage.attempt import Ending
 from storage.costs import read_costs
 from storage.draft import draft
 from storage.ledger import count_trials, market_id, note_holdout_read, read_holdout_reads
 from storage.record import best_complete, read_events, read_records
 from storage.remove import remove_study
-from storage.study import Ending, StudyStore
+from storage.study import StudyStore
 from storage.tables import ledger
 from tests.storage.helpers import draw, open_study, report, rows_of
 

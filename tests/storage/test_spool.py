@@ -12,9 +12,10 @@ import pytest
 from optuna.storages import RDBStorage
 
 import storage.spool
+from storage.attempt import Ending
 from storage.errors import StorageError, StoreAwayError
 from storage.spool import SpooledStudy, read_spool, replay
-from storage.study import Ending, StudyStore
+from storage.study import StudyStore
 from tests.storage.helpers import draw, open_study, report
 
 

@@ -27,11 +27,12 @@ import trial.delete
 import trial.status
 import trial.stop
 import trial.trials
+from storage.attempt import EpochReport
 from storage.database import open_storage
 from storage.drain import Drain
 from storage.lease import Lease
 from storage.record import read_records
-from storage.study import EpochReport, StudyStore
+from storage.study import StudyStore
 from storage.tables import leases
 from tests.reports.conftest import add_trial, make_study
 

@@ -1,0 +1,23 @@
+"""What a study is about, and how two definitions differ, setting by setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+DEFINITION, EPOCHS = "definition", "epochs"  # names of a study's attribute, and of the budget in it
+
+
+def differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """'train.learning_rate: 0.001 -> 0.002' for every setting that is not the same; more epochs are no difference."""
+    old, new = _flat(known), _flat(wanted)
+    changed = [key for key in (*new, *(key for key in old if key not in new)) if old.get(key) != new.get(key)]
+    grown = EPOCHS in new and new[EPOCHS] >= old.get(EPOCHS, 0)
+    return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in changed if not (key == EPOCHS and grown)]
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
