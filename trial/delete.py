@@ -52,10 +52,10 @@ def delete(
                     raise typer.Exit(NOT_DONE)
                 for study in studies:
                     remove_study(opened, study)
+                for folder in folders:
+                    shutil.rmtree(folder)
             finally:
                 lease.release()
-        for folder in folders:
-            shutil.rmtree(folder)
     except (SpaceError, StorageError) as error:
         raise refused(error) from None
     console.print(f"removed    {', '.join([*studies, *map(str, folders)])}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from storage.database import away_in_words
 from storage.drain import Drain
 from storage.errors import StorageError, StoreAwayError
-from storage.lease import Lease
+from storage.lease import Lease, living_owners
 from storage.record import read_curves
 from storage.spool import SPOOL, SpooledStudy
 from storage.study import StudyStore
@@ -73,6 +74,7 @@ def run_stage(stage: StageRun) -> None:
     pending = str(slots.most_flights)  # or workers would start one after the other
     patience = read_settings().store_patience_seconds
     searcher = StudySearcher(stage.plan, flights, study, retries, stage.stop, slots, patience)
+    _remove_what_dead_drivers_left(stage)
     try:
         with told_to_ray(TUNE_MAX_PENDING_TRIALS_PG=pending):
             _tuner(stage, searcher, _scheduler(stage.study, flights, stage.early), recorder).fit()
@@ -84,7 +86,7 @@ def run_stage(stage: StageRun) -> None:
         flights |= {f"asked-{flight.order.number}": flight for flight in stage.plan.give_back()}
         recorder.release_all()
         retries.hand_out(everything=True)
-        shutil.rmtree(_ray_folder(stage.runs), ignore_errors=True)
+        _remove_own_folder(stage)
     if study.away is not None:
         raise study.farewell
 
@@ -162,7 +164,7 @@ def _tuner(stage: StageRun, searcher: StudySearcher, scheduler: TrialScheduler, 
         ),
         run_config=tune.RunConfig(
             name=stage.study.name,
-            storage_path=str(_ray_folder(stage.runs)),
+            storage_path=str(_ray_folder(stage)),
             callbacks=[recorder],
             stop=stage.stop,
             verbose=0,
@@ -172,6 +174,20 @@ def _tuner(stage: StageRun, searcher: StudySearcher, scheduler: TrialScheduler, 
     )
 
 
-def _ray_folder(runs: Path) -> Path:
-    """Ray's own bookkeeping, which nothing reads: starting again is resuming."""
-    return runs / ".ray"
+def _ray_folder(stage: StageRun) -> Path:
+    """Ray's own bookkeeping, of this driver alone. Nothing reads it: starting again is resuming."""
+    return stage.runs / stage.study.name / ".ray" / stage.lease.owner
+
+
+def _remove_own_folder(stage: StageRun) -> None:
+    own = _ray_folder(stage)
+    shutil.rmtree(own, ignore_errors=True)
+    with suppress(OSError):  # a driver beside this one has its own there
+        own.parent.rmdir()
+
+
+def _remove_what_dead_drivers_left(stage: StageRun) -> None:
+    living = living_owners(stage.study.storage.engine, stage.lease.study)
+    for left in _ray_folder(stage).parent.glob("*"):
+        if left.name not in living:
+            shutil.rmtree(left, ignore_errors=True)
