@@ -23,7 +23,7 @@ from storage.definition import DEFINITION, EPOCHS, differences
 from storage.draft import take_drawn
 from storage.errors import StorageError
 from storage.record import CONSTRAINTS, read_curves
-from storage.tables import attempts, epochs, events, ledger
+from storage.tables import attempts, events, ledger
 from storage.writes import (
     count_states,
     insert_new,
@@ -32,6 +32,7 @@ from storage.writes import (
     put,
     put_attributes,
     put_constraints,
+    put_epoch,
     put_outcome,
     put_params,
     put_step,
@@ -260,9 +261,8 @@ class StudyStore:
 
     def _insert_epoch(self, trial_id: int, row: Mapping[str, Any]) -> bool:
         with self.storage.engine.begin() as connection:
-            if is_finished(connection, trial_id) or not insert_new(connection, epochs, row):
+            if not put_epoch(connection, trial_id, row):
                 return False
-            put_step(connection, trial_id, row["epoch"], row["value"])
             for event in row["result"].get("events", ()):
                 self._insert_event(connection, event["kind"], event["sentence"], row["number"])
         return True

@@ -18,6 +18,8 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy.dialects import postgresql, sqlite
 
+from storage.tables import epochs
+
 trials: sa.Table = models.TrialModel.__table__
 values: sa.Table = models.TrialValueModel.__table__
 steps: sa.Table = models.TrialIntermediateValueModel.__table__
@@ -39,9 +41,9 @@ def put(
 ) -> None:
     """Inserts the rows; where a key is there already, its value is replaced."""
     if rows:
-        statement: Any = _insert(connection, table)
-        replacing = statement.on_conflict_do_update(index_elements=list(key), set_={value: statement.excluded[value]})
-        connection.execute(replacing, list(rows))
+        statement: Any = _insert(connection, table).values(list(rows))
+        excluded = statement.excluded[value]
+        connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_={value: excluded}))
 
 
 def _insert(connection: sa.Connection, table: sa.Table) -> Any:
@@ -53,6 +55,26 @@ def is_finished(connection: sa.Connection, trial_id: int) -> bool:
     """Whether the trial was told; locks its row for this transaction where the database knows such locks."""
     state = connection.execute(sa.select(trials.c.state).where(trials.c.trial_id == trial_id).with_for_update())
     return TrialState[str(state.scalar_one().name)].is_finished()
+
+
+def put_epoch(connection: sa.Connection, trial_id: int, row: Mapping[str, Any]) -> bool:
+    """A row of our table of epochs and its copy as an intermediate value; false, and nothing changed, where it is there
+    already or the trial was told. One statement where the database knows such, because each costs a round trip."""
+    given = [sa.literal(value, epochs.c[name].type) for name, value in row.items()]
+    open_trial = (trials.c.trial_id == trial_id) & trials.c.state.in_((TrialState.RUNNING, TrialState.WAITING))
+    found = sa.select(*given).select_from(trials).where(open_trial).with_for_update()
+    insert = _insert(connection, epochs).from_select(list(row), found).on_conflict_do_nothing()
+    if connection.dialect.name != "postgresql":
+        if connection.execute(insert.returning(sa.literal_column("1"))).first() is None:
+            return False
+        put_step(connection, trial_id, row["epoch"], row["value"])
+        return True
+    new = insert.returning(epochs.c.epoch, epochs.c.value).cte("new")
+    step = (sa.literal(trial_id), new.c.epoch, new.c.value, sa.literal("FINITE", steps.c.intermediate_value_type.type))
+    names = ["trial_id", "step", "intermediate_value", "intermediate_value_type"]
+    copied = _insert(connection, steps).from_select(names, sa.select(*step)).on_conflict_do_nothing()
+    counted = sa.select(sa.func.count()).select_from(new).add_cte(copied.returning(steps.c.step).cte("copied"))
+    return bool(connection.execute(counted).scalar_one())
 
 
 def put_step(connection: sa.Connection, trial_id: int, epoch: int, value: float) -> None:
@@ -77,10 +99,18 @@ def _put_json(connection: sa.Connection, table: sa.Table, trial_id: int, content
 
 
 def put_params(connection: sa.Connection, trial_id: int, drawn: Mapping[str, tuple[float, BaseDistribution]]) -> None:
-    """Parameters in Optuna's internal representation."""
-    for name, (value, distribution) in drawn.items():
-        row = {"trial_id": trial_id, "param_name": name, "param_value": value}
-        insert_new(connection, params, row | {"distribution_json": distribution_to_json(distribution)})
+    """Parameters in Optuna's internal representation; those that are there stay."""
+    rows = [
+        {
+            "trial_id": trial_id,
+            "param_name": name,
+            "param_value": value,
+            "distribution_json": distribution_to_json(distribution),
+        }
+        for name, (value, distribution) in drawn.items()
+    ]
+    if rows:
+        connection.execute(_insert(connection, params).values(rows).on_conflict_do_nothing())
 
 
 def put_outcome(connection: sa.Connection, trial_id: int, state: TrialState, told: Sequence[float] | None) -> bool:
