@@ -55,15 +55,29 @@ def check_url(url: Address) -> sa.URL:
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise StorageError(f"a store must be sqlite or postgresql, got {backend!r}.")
-    if isinstance(url, str) and (parsed.password or "password" in parsed.query):
+    if isinstance(url, str) and (parsed.password or any("password" in name.lower() for name in parsed.query)):
         raise StorageError(
             "a store's URL must not carry a password: it would show in process lists. Put it in ~/.pgpass "
             "(PGPASSFILE) and leave it out of the URL, or keep the whole URL in a variable and give env:NAME."
         )
     if backend == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg")
+        return _with_password_in_its_place(parsed.set(drivername="postgresql+psycopg"))
     if not parsed.database or ":memory:" in parsed.database or parsed.query.get("mode") == "memory":
         raise StorageError("a store must outlive the process, but this SQLite URL names no file.")
+    return parsed
+
+
+def _with_password_in_its_place(parsed: sa.URL) -> sa.URL:
+    """One that was given as `?password=..` goes where it is never shown.
+
+    Raises:
+        StorageError: it carries a password of another kind.
+    """
+    query = dict(parsed.query)
+    if "password" in query:
+        parsed = parsed.set(password=str(query.pop("password")), query=query)
+    if others := [name for name in query if "password" in name.lower()]:
+        raise StorageError(f"a store's URL must carry no password but its user's, and it has {others}. Use a file.")
     return parsed
 
 
@@ -73,7 +87,7 @@ def shown_url(url: Address) -> str:
 
 
 def _without_password(url: str) -> str:
-    return re.sub(r":[^:/@]*@", ":***@", url)
+    return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"^([^:]*:/*[^:@]*):.*@", r"\1:***@", url))
 
 
 def check_reachable(url: Address) -> None:

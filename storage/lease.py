@@ -128,8 +128,9 @@ class Lease:
             try:
                 yield
             finally:
-                connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), key)
-                connection.rollback()
+                with suppress(*PASSING):  # a lost session has lost its lock too
+                    connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), key)
+                    connection.rollback()
 
 
 class JoinedLease(Lease):

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from storage.attempt import Ending, EpochReport
-from storage.database import is_there
+from storage.database import away_in_words, is_there
 from storage.errors import LeaseLostError, StorageError, StoreAwayError
 from storage.study import StudyStore
 
-SPOOL = "spool.jsonl"
+SPOOL = "spool-{owner}.jsonl"  # each driver has its own
 LOOK_SECONDS = 2.0  # between two looks whether the store is back
 Said = Callable[[str], None]
 
@@ -61,7 +61,8 @@ class SpooledStudy:
         try:
             if not is_there(self.study.storage.engine):
                 return False
-            replayed = replay(self.study, self.path)
+            with away_in_words():
+                replayed = replay(self.study, self.path)
         except LeaseLostError:
             raise
         except StorageError:
@@ -101,6 +102,18 @@ class SpooledStudy:
         """For a driver that gives up waiting."""
         where = f" {self._spooled} writes wait in {self.path}; the next start replays them." if self._spooled else ""
         return StoreAwayError(f"{self.away}{where}")
+
+
+def spool_of(folder: Path, owner: str) -> Path:
+    """Where a driver's writes to the study of a folder wait."""
+    return folder / SPOOL.format(owner=owner)
+
+
+def replay_left(study: StudyStore, folder: Path, living: Collection[str]) -> int:
+    """Replays what drivers left that do not live any more; the number of writes."""
+    kept = {spool_of(folder, owner) for owner in living}
+    left = [path for path in sorted(folder.glob(SPOOL.format(owner="*"))) if path not in kept]
+    return sum(replay(study, path) for path in left)
 
 
 def replay(study: StudyStore, path: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -101,23 +101,19 @@ class StudyStore:
             self.give_up_waiting(lambda attributes: "config" in attributes, "the study's definition changed")
         return changed
 
-    def requeue_unfinished(self, others: Collection[str] = ()) -> list[int]:
-        """Puts every trial that no driver runs any more back to WAITING: same number, same parameters.
+    def requeue_unfinished(self, is_left: Callable[[FrozenTrial], bool] = lambda trial: True) -> list[int]:
+        """Puts every RUNNING trial that no driver runs any more back to WAITING: same number, same parameters.
 
         To be called by the lease holder alone. Curves that our table knows are copied to Optuna's where missing; what
         the attempt cost, as far as it was recorded, is kept.
 
         Args:
-            others: living drivers beside this one, whose trials are left alone; so is, while there are any, a trial
-                that does not say yet whose it is.
+            is_left: which of them those are.
         """
         self._guard()
-        curves = read_curves(self.storage.engine, self.name)
         numbers = []
-        for trial in self._trials(TrialState.RUNNING):
-            if others and trial.user_attrs.get(DRIVER) in (None, *others):
-                continue
-            curve = curves.get(trial.number, ())
+        for trial in filter(is_left, self._trials(TrialState.RUNNING)):
+            curve = self.known_epochs(trial.number)
             with self.storage.engine.begin() as connection:
                 for result in curve:
                     put_step(connection, trial._trial_id, result["epoch"], result["value"])
@@ -147,19 +143,20 @@ class StudyStore:
         return self._trials(TrialState.WAITING)
 
     def ask(self, cell: Mapping[str, Any] | None = None) -> optuna.Trial:
-        """The next waiting trial, or a new one; `cell` fixes the parameters of a new one."""
-        self._guard()
-        if self.counts()[TrialState.WAITING.name]:
-            return persistently(self.study.ask)
-        if cell is not None:
-            persistently(lambda: self.study.enqueue_trial(dict(cell)))
-            return persistently(self.study.ask)
-        return persistently(self._ask_new)
+        """The next waiting trial, or a new one; `cell` fixes the parameters of a new one.
 
-    def _ask_new(self) -> optuna.Trial:
-        """What `Study.ask` does where no trial waits, without looking for one."""
+        What `Study.ask` does, each part tried again by itself: all of it again would ask for another trial.
+        """
+        self._guard()
+        is_waited_for = bool(self.counts()[TrialState.WAITING.name])
+        if cell is not None and not is_waited_for:
+            persistently(lambda: self.study.enqueue_trial(dict(cell)))
+            is_waited_for = True
+        trial_id = persistently(self.study._pop_waiting_trial_id) if is_waited_for else None
+        if trial_id is None:
+            trial_id = persistently(lambda: self.study._storage.create_new_trial(self.study._study_id))
         self.study._thread_local.cached_all_trials = None
-        return optuna.Trial(self.study, self.study._storage.create_new_trial(self.study._study_id))
+        return persistently(lambda: optuna.Trial(self.study, trial_id))
 
     def start(self, trial: optuna.Trial, attributes: Mapping[str, Any]) -> None:
         """What was drawn and what the trial says of itself, in one transaction."""
@@ -175,7 +172,7 @@ class StudyStore:
 
     def known_epochs(self, number: int) -> tuple[dict[str, Any], ...]:
         """The EpochResults that are recorded for a trial."""
-        return read_curves(self.storage.engine, self.name, number).get(number, ())
+        return persistently(lambda: read_curves(self.storage.engine, self.name, number).get(number, ()))
 
     def set_attributes(self, trial_id: int, attributes: Mapping[str, Any]) -> None:
         """All of them, or none; those of a trial that was told stay as they are."""

@@ -81,6 +81,11 @@ def room_for(resources: Resources) -> int:
     return max(1, int(room))
 
 
+def most_memory_mib() -> int:
+    """Of the largest machine, as Ray gives it out."""
+    return int(max(node.memory_mib for node in living_nodes()))
+
+
 def living_nodes() -> list[Node]:
     """Of the cluster that this process has joined."""
     found = []

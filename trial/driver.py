@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,13 +21,15 @@ from storage.drain import Drain
 from storage.errors import StorageError, StoreAwayError
 from storage.lease import Lease, living_owners
 from storage.record import read_curves
-from storage.spool import SPOOL, SpooledStudy
+from storage.spool import SpooledStudy, spool_of
 from storage.study import StudyStore
+from trial.adoption import Adoption
 from trial.hung import HungWorkers
 from trial.live import Display
 from trial.notify import FailureNotice
 from trial.order import Flight
 from trial.plan import Plan
+from trial.ray_repairs import survive_lost_workers
 from trial.recorder import StudyRecorder
 from trial.request import Early
 from trial.retention import Retention
@@ -37,6 +40,8 @@ from trial.settings import read_settings, told_to_ray
 from trial.slots import Slots
 from trial.stopping import StopRequest
 from trial.worker import SweepTrial
+
+RECLAIM_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -66,15 +71,17 @@ def run_stage(stage: StageRun) -> None:
         StorageError: the store stayed away, or the lease was lost.
     """
     flights: dict[str, Flight] = {}
-    study = SpooledStudy(stage.study, stage.runs / stage.study.name / SPOOL, stage.display.say)
+    study = SpooledStudy(stage.study, spool_of(stage.runs / stage.study.name, stage.lease.owner), stage.display.say)
     retries = Retries(study)
     at_once = min(stage.room, stage.concurrent or stage.room)
     slots = Slots(at_once, may_queue=at_once == stage.room)
-    recorder = _recorder(stage, study, retries, slots, flights)
+    reclaim = _reclaiming(stage, flights, retries)
+    recorder = _recorder(stage, study, retries, slots, flights, reclaim)
     pending = str(slots.most_flights)  # or workers would start one after the other
     patience = read_settings().store_patience_seconds
-    searcher = StudySearcher(stage.plan, flights, study, retries, stage.stop, slots, patience)
+    searcher = StudySearcher(stage.plan, flights, study, retries, stage.stop, slots, patience, reclaim)
     _remove_what_dead_drivers_left(stage)
+    survive_lost_workers()
     try:
         with told_to_ray(TUNE_MAX_PENDING_TRIALS_PG=pending):
             _tuner(stage, searcher, _scheduler(stage.study, flights, stage.early), recorder).fit()
@@ -91,8 +98,25 @@ def run_stage(stage: StageRun) -> None:
         raise study.farewell
 
 
+def _reclaiming(stage: StageRun, flights: dict[str, Flight], retries: Retries) -> Callable[[], list[int]]:
+    """Takes up trials that a dead driver left, or that were asked for while the store went away; their numbers."""
+    adoption = Adoption(stage.study, stage.lease, stage.runs / stage.study.name)
+
+    def reclaim() -> list[int]:
+        under_way = [*flights.values(), *stage.plan.asked]
+        adoption.replay()
+        return adoption.adopt({flight.order.number for flight in under_way} | retries.numbers)
+
+    return reclaim
+
+
 def _recorder(
-    stage: StageRun, study: SpooledStudy, retries: Retries, slots: Slots, flights: dict[str, Flight]
+    stage: StageRun,
+    study: SpooledStudy,
+    retries: Retries,
+    slots: Slots,
+    flights: dict[str, Flight],
+    reclaim: Callable[[], list[int]],
 ) -> StudyRecorder:
     """What is done after each epoch, each end of a trial, and each of Tune's steps."""
     settings, display = read_settings(), stage.display
@@ -121,8 +145,14 @@ def _recorder(
         notice.after(flight)
         while_there(lambda: display.change(stage.study, flights))
 
+    reclaimed = time.monotonic()
+
     def look_around() -> None:
+        nonlocal reclaimed
         stage.lease.renew()
+        if time.monotonic() - reclaimed > RECLAIM_SECONDS:
+            reclaimed = time.monotonic()
+            reclaim()
         stage.stop.asked = stage.stop.asked or stage.drain.asked()
         stage.watch(flights)
         display.tick(stage.study, flights)

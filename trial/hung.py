@@ -34,7 +34,7 @@ class HungWorkers:
         self._seen = {key: seen for key, seen in self._seen.items() if key in flights}
         for trial in trials:
             flight, actor = flights.get(trial.trial_id), trial.temporary_state.ray_actor
-            if flight is None or actor is None or trial.status != "RUNNING":
+            if flight is None or actor is None or trial.status not in ("PENDING", "RUNNING"):
                 continue
             sign = (_touched(flight), len(flight.results))
             known, since = self._seen.get(trial.trial_id, (None, now))

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 TAKEN_AWAY = "taken-away"  # file of an attempt whose worker was told to end
+RECYCLED = "recycled"  # file of an attempt whose worker had grown too large to begin it
 LEAVE = "leave"  # file by which the driver asks a worker to leave after the step under way
 ALIVE = "alive"  # file that a worker touches between two steps
 SIGN_SECONDS = 1.0
@@ -99,10 +100,15 @@ class Farewell:
             signal.signal(signal.SIGTERM, self._previous if self._previous is not None else signal.SIG_DFL)
 
     def _hand_on(self, number: int, _: FrameType | None) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / TAKEN_AWAY).touch()
+        leave_word(self._folder, TAKEN_AWAY)
         self.withdraw()
         deliver_again(number)
+
+
+def leave_word(folder: Path, word: str) -> None:
+    """For the driver, before this process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / word).touch()
 
 
 def ask_to_leave(folder: Path) -> None:

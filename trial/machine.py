@@ -25,6 +25,7 @@ class Machine(BaseModel):
     tensorboard: bool = False  # every epoch is also told to TensorBoard
     wandb: bool = False  # every epoch is also told to Weights & Biases
     profile_steps: int = 0  # that torch's profiler records
+    growth_mib: int = 2048  # a reused worker that grew by more is replaced
 
     @classmethod
     def of(cls, settings: Settings, device: str) -> Machine:
@@ -41,4 +42,5 @@ class Machine(BaseModel):
             tensorboard=settings.tensorboard,
             wandb=settings.wandb,
             profile_steps=settings.profile_steps,
+            growth_mib=settings.actor_memory_growth_mib,
         )

@@ -61,7 +61,8 @@ class Flight:
     resources: dict[str, float] = field(default_factory=lambda: {"CPU": 1.0})  # that Ray places it by
     market: int | None = None  # by which the ledger knows it
     retries: dict[str, int] = field(default_factory=dict)  # kind of failure -> times that it was tried again for it
-    stalls: dict[str, int] = field(default_factory=dict)  # the same, since its last new epoch
+    stalls: dict[str, int] = field(default_factory=dict)  # the same, at the epoch where it failed last
+    stalled_at: int = 0  # epochs that it had then
     slot: int = -1  # of the workers' places: flights in one slot follow one another in one process
     started: float = field(default_factory=time.monotonic)
     outcome: Outcome | None = None

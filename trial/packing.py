@@ -25,9 +25,17 @@ PROBED_STOCKS = 64  # what a step takes grows with the stocks
 class Packing:
     """What each trial of a study is placed by."""
 
-    def __init__(self, resources: Resources, store: MarketStore, gpu_mib: float | None = None) -> None:
-        """`gpu_mib`: memory of one GPU; None where there is none to be asked."""
-        self._resources, self._store, self._gpu_mib = resources, store, gpu_mib
+    def __init__(
+        self, resources: Resources, store: MarketStore, gpu_mib: float | None = None, most_mib: float = math.inf
+    ) -> None:
+        """
+        Args:
+            resources: that were asked for.
+            store: the prepared market.
+            gpu_mib: memory of one GPU; None where there is none to be asked.
+            most_mib: memory of the largest machine. A trial for which more is predicted has that one to itself.
+        """
+        self._resources, self._store, self._gpu_mib, self._most_mib = resources, store, gpu_mib, most_mib
         self._predicted: dict[tuple[str, int], float] = {}
 
     def place(self, config: TrialConfig) -> dict[str, float]:
@@ -40,7 +48,7 @@ class Packing:
         mib = self._predict(config)
         if self._resources.gpus and self._gpu_mib:
             return placed | {"GPU": max(self._resources.gpus, gpu_share(mib, self._gpu_mib))}
-        return placed | {"memory": class_of(mib) * 2**20}
+        return placed | {"memory": min(class_of(mib), self._most_mib) * 2**20}
 
     def _predict(self, config: TrialConfig) -> float:
         key = (config.model.model_dump_json(), config.train.block_days)

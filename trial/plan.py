@@ -22,7 +22,7 @@ from storage.study import StudyStore
 from trial.keeper import CHECKPOINT
 from trial.machine import Machine
 from trial.order import Flight, Goal, Outcome, TrialOrder
-from trial.recording import finish
+from trial.recording import finish, judge_known
 
 MAX_SEEDS = 20  # the seeds that confirm may draw from: a categorical parameter keeps its choices for ever
 
@@ -40,8 +40,13 @@ class Plan(Protocol):
         """The next order; None when the stage has asked for all it wants, or must wait for what is under way."""
         ...
 
+    @property
+    def asked(self) -> Sequence[Flight]:
+        """What was asked and is not handed out yet."""
+        ...
+
     def give_back(self) -> list[Flight]:
-        """After a run: what was asked and never handed out."""
+        """After a run: the same, which is then forgotten."""
         ...
 
     def note_failure(self, flight: Flight) -> None:
@@ -64,7 +69,7 @@ class Place:
     market: int | None = None  # by which the ledger knows it
     goal: Goal = field(default_factory=Goal)
     closed: Callable[[], bool] = lambda: False  # whether a budget is used up: nothing more is asked
-    exclusively: Callable[[], AbstractContextManager[None]] = nullcontext  # held while several drivers ask in turn
+    exclusively: Callable[[], AbstractContextManager[None]] = nullcontext  # held from an ask to its first attributes
 
 
 class SearchPlan:
@@ -109,6 +114,10 @@ class SearchPlan:
         self._asked.extend(flight for flight in (self._ask() for _ in range(self._batch)) if flight is not None)
         return self._asked.popleft() if self._asked else None
 
+    @property
+    def asked(self) -> Sequence[Flight]:
+        return self._asked
+
     def give_back(self) -> list[Flight]:
         left = list(self._asked)
         self._asked.clear()
@@ -117,6 +126,9 @@ class SearchPlan:
     def _ask(self) -> Flight | None:
         """A configuration that is known to fail is told so and not tried; the next one is asked."""
         while (flight := self._draw()) is not None:
+            if judge_known(flight):
+                finish(self.study, flight)
+                continue
             if (earlier := self._failed.get(flight.order.config.resumable_hash)) is None:
                 return flight
             sentence = f"the same configuration, seed and code failed as trial {earlier}; it was not tried again"
@@ -137,10 +149,9 @@ class SearchPlan:
             if sum(counts.values()) - counts[TrialState.WAITING.name] >= self.target:
                 return None
             trial = draft(self.study.ask())
-        if self._sampler is not None:  # what is drawn follows from the number, also where it is asked a second time
-            self.study.study.sampler = self._sampler(trial.number)
-        config = self.space.sample(trial, self.base)
-        return start_flight(self.study, trial, config, self.place)
+            if self._sampler is not None:  # what is drawn follows from the number, also where it is asked a second time
+                self.study.study.sampler = self._sampler(trial.number)
+            return start_flight(self.study, trial, self.space.sample(trial, self.base), self.place)
 
 
 class ConfirmPlan:
@@ -161,6 +172,11 @@ class ConfirmPlan:
         self.target = len(self.cells)
 
     def next_flight(self) -> Flight | None:
+        while (flight := self._next_cell()) is not None and judge_known(flight):
+            finish(self.study, flight)
+        return flight
+
+    def _next_cell(self) -> Flight | None:
         if self.place.closed():
             return None
         with self.place.exclusively():
@@ -170,11 +186,15 @@ class ConfirmPlan:
             if not free and all(trial.state is not TrialState.WAITING for trial in trials):
                 return None
             trial = draft(self.study.ask(free[0] if free else None))
-        for name, distribution in self.distributions.items():
-            trial.suggest_categorical(name, distribution.choices)
-        seed, fold = trial.params["seed"], trial.params["fold"]
-        config = self.arms[trial.params["arm"]].replace(seed=seed, fold=fold)
-        return start_flight(self.study, trial, config, self.place)
+            for name, distribution in self.distributions.items():
+                trial.suggest_categorical(name, distribution.choices)
+            seed, fold = trial.params["seed"], trial.params["fold"]
+            config = self.arms[trial.params["arm"]].replace(seed=seed, fold=fold)
+            return start_flight(self.study, trial, config, self.place)
+
+    @property
+    def asked(self) -> Sequence[Flight]:
+        return ()
 
     def give_back(self) -> list[Flight]:
         return []
@@ -233,16 +253,18 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
         machine=place.machine,
         config=config,
     )
+    resources = place.resources(config)
     return Flight(
         order,
         trial._trial_id,
         list(known),
         goal=place.goal,
-        gpus=place.gpus,
+        gpus=resources.get("GPU", place.gpus),
         market=place.market,
-        resources=place.resources(config),
+        resources=resources,
         retries=dict(attributes.get("retries", {})),
         stalls=dict(attributes.get("stalls", {})),
+        stalled_at=int(attributes.get("stalled_at", 0)),
     )
 
 

@@ -13,13 +13,12 @@ from ray.tune import Callback
 from storage.spool import SpooledStudy
 from trial import recording
 from trial.failures import Failure
-from trial.interrupt import TAKEN_AWAY, ask_to_leave
+from trial.interrupt import RECYCLED, TAKEN_AWAY, ask_to_leave
 from trial.order import Flight, Outcome
 from trial.ray_errors import classified
 from trial.retries import Retries
 from trial.unsaved import Unsaved
 
-NOT_REUSED = "reuse requires reset_config()"  # what Ray makes of a worker that asks to be replaced: no failure
 SENTENCE = "its worker was told to end (SIGTERM); the trial goes on from its last step in another one"
 
 
@@ -50,7 +49,7 @@ class StudyRecorder(Unsaved, Callback):
         if "left" in result:
             self._retries.judge(flight, Failure(result["left"], result["why"]))
             return
-        epoch = result["result"]
+        epoch = result.pop("result")  # or Tune would keep it for as long as the sweep runs
         recording.record_epoch(self._study, flight, epoch)
         if flight.outcome is None and flight.stopped_by_scheduler:
             flight.outcome = Outcome(TrialState.PRUNED, "asha", f"below the rung's cutoff at epoch {epoch['epoch']}")
@@ -65,11 +64,12 @@ class StudyRecorder(Unsaved, Callback):
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         flight = self._flights.pop(trial.trial_id)
-        text = _error_text(trial)
-        if (flight.order.folder / TAKEN_AWAY).exists():
+        if (flight.order.folder / RECYCLED).exists():
+            flight.interruption = RECYCLED  # before it had begun: nothing to be told of
+        elif (flight.order.folder / TAKEN_AWAY).exists():
             self._retries.judge(flight, Failure("taken_away", SENTENCE))
-        elif flight.outcome is None and NOT_REUSED not in text:
-            self._retries.judge(flight, flight.failure or classified(_error(trial), text))
+        elif flight.outcome is None:
+            self._retries.judge(flight, flight.failure or classified(_error(trial), _error_text(trial)))
         self._finish(flight)
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:

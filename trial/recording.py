@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 from typing import Any, Protocol
 
 from optuna.trial import TrialState
@@ -36,8 +37,22 @@ def record_epoch(study: Writer, flight: Flight, epoch: dict[str, Any]) -> None:
     study.record_epoch(report)
     flight.results.append(epoch)
     if epoch["is_last"]:
-        flight.outcome = _of_the_last(flight)
-        flight.attributes["predictions"] = str(order.folder / PREDICTIONS)
+        _judge(flight, order.folder / PREDICTIONS)
+
+
+def judge_known(flight: Flight) -> bool:
+    """Whether the store has the last epoch already, because its driver died before it told; judges it then."""
+    if not flight.results or not flight.results[-1]["is_last"]:
+        return False
+    written = flight.order.folder.parent.glob(f"*/{PREDICTIONS}")
+    _judge(flight, max(written, key=lambda path: int(path.parent.name), default=None))
+    return True
+
+
+def _judge(flight: Flight, predictions: Path | None) -> None:
+    flight.outcome = _of_the_last(flight)
+    if predictions is not None:
+        flight.attributes["predictions"] = str(predictions)
 
 
 def _of_the_last(flight: Flight) -> Outcome:
@@ -62,7 +77,7 @@ def ending_of(flight: Flight) -> Ending:
     outcome, order = flight.outcome, flight.order
     attributes, events = dict(flight.attributes), list(flight.events)
     if flight.retries:
-        attributes |= {"retries": flight.retries, "stalls": flight.stalls}
+        attributes |= {"retries": flight.retries, "stalls": flight.stalls, "stalled_at": flight.stalled_at}
     if outcome is not None:
         attributes |= _summary(flight) | _story(outcome)
         if outcome.reason not in EXPECTED:

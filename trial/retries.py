@@ -17,6 +17,7 @@ class Held(NamedTuple):
     """A trial that waits for its pause to end."""
 
     due: float  # time.monotonic()
+    number: int
     trial_id: int
     attempt: int
 
@@ -33,12 +34,17 @@ class Retries:
         """Whether one of them will be handed out again in this run."""
         return any(held.due < math.inf for held in self._held)
 
+    @property
+    def numbers(self) -> set[int]:
+        """Of the trials that are held."""
+        return {held.number for held in self._held}
+
     def judge(self, flight: Flight, failure: Failure) -> None:
         """Ends the flight: as FAIL, or to be tried again after a pause.
 
         A trial that came further than the time before was unlucky; one that did not will hardly ever.
         """
-        stalls = {} if flight.own_results else flight.stalls
+        stalls = flight.stalls if len(flight.results) == flight.stalled_at else {}
         earlier = stalls.get(failure.kind, 0)
         pause = failure.pause(earlier)
         if pause is None and failure.kind == UNWRITTEN:  # no fault of the trial's: whoever starts next goes on
@@ -48,12 +54,13 @@ class Retries:
             flight.outcome = Outcome(TrialState.FAIL, failure.kind, failure.sentence + tries)
             return
         flight.retries = flight.retries | {failure.kind: flight.retries.get(failure.kind, 0) + 1}
-        flight.stalls = stalls | {failure.kind: earlier + 1}
+        flight.stalled_at, flight.stalls = len(flight.results), stalls | {failure.kind: earlier + 1}
         first_line = failure.sentence.partition("\n")[0]
         again = f"tried again in {pause:g} s" if pause < math.inf else "left to the next start"
         flight.interrupt(failure.kind, f"{again}: {first_line}")
         flight.is_held = True
-        self._held.append(Held(time.monotonic() + pause, flight.trial_id, flight.order.attempt))
+        order = flight.order
+        self._held.append(Held(time.monotonic() + pause, order.number, flight.trial_id, order.attempt))
 
     def hand_out(self, everything: bool = False) -> None:
         """Those whose pause is over wait for the next ask; or all of them."""

@@ -28,11 +28,10 @@ from trial.driver import StageRun, run_stage
 from trial.export import export_best, read_config
 from trial.live import Display
 from trial.notify import notify
-from trial.order import Flight
 from trial.proof import prove_shared
 from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
-from trial.stages import Stage, adopt, open_stages
+from trial.stages import Stage, open_stages
 from trial.stopping import StopRequest, stopping_on_signals
 from trial.worker import SweepTrial
 
@@ -175,15 +174,6 @@ def _run(
     if finished >= stage.plan.target:
         console.print(f"{stage.title}: {finished} of {stage.plan.target} trials finished already")
         return
-    was_first = lease.is_first
-
-    def watch(flights: dict[str, Flight]) -> None:
-        nonlocal was_first
-        if lease.is_first and not was_first:  # whoever led is dead
-            was_first = True
-            adopt(stage.study, lease)
-        stage.budget.look(flights.values())
-
     with Display(console, stage.title, stage.study, stage.plan.target, prepared.base.train.epochs) as display:
         run_stage(
             StageRun(
@@ -198,7 +188,7 @@ def _run(
                 room=room_for(request.resources),
                 concurrent=request.concurrent,
                 worker=worker,
-                watch=watch,
+                watch=lambda flights: stage.budget.look(flights.values()),
             )
         )
     if stage.budget.reason:

@@ -30,13 +30,17 @@ class StudyASHA(Unsaved, AsyncHyperBandScheduler):
             brackets=1,
         )
         self._flights = flights
+        self._known_as: dict[int, str] = {}  # number -> Ray's id of its latest attempt
         for number, curve in finished.items():
             self._enter(f"finished-{number}", curve)
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """An adopted trial enters the rungs that it reached before, under its new Ray id."""
         super().on_trial_add(tune_controller, trial)
-        self._enter(trial.trial_id, self._flights[trial.trial_id].results)
+        flight = self._flights[trial.trial_id]
+        self._leave(self._known_as.get(flight.order.number))
+        self._known_as[flight.order.number] = trial.trial_id
+        self._enter(trial.trial_id, flight.results)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         decision = super().on_trial_result(tune_controller, trial, result)
@@ -47,3 +51,8 @@ class StudyASHA(Unsaved, AsyncHyperBandScheduler):
     def _enter(self, trial_id: str, curve: Any) -> None:
         for result in curve:
             self._brackets[0].on_result(SimpleNamespace(trial_id=trial_id), result["epoch"], result["best_so_far"])
+
+    def _leave(self, trial_id: str | None) -> None:
+        """An attempt that is tried again stands in each rung once, under its latest id."""
+        for _, recorded in self._brackets[0]._rungs:
+            recorded.pop(trial_id, None)

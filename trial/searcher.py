@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ray.tune.search import Searcher
 
+from storage.database import away_in_words
 from storage.errors import StoreAwayError
 from storage.spool import SpooledStudy
 from trial.order import Flight
@@ -29,6 +31,7 @@ class StudySearcher(Unsaved, Searcher):
         stop: StopRequest,
         slots: Slots,
         patience_seconds: float,
+        reclaim: Callable[[], list[int]],
     ) -> None:
         """
         Args:
@@ -39,11 +42,12 @@ class StudySearcher(Unsaved, Searcher):
             stop: that ends all asking.
             slots: where flights run.
             patience_seconds: for so long is a store that is away waited for, once nothing runs any more.
+            reclaim: takes up trials that nobody runs; asked before this driver says that it has finished.
         """
         super().__init__()
         self._plan, self._flights, self._study = plan, flights, study
         self._retries, self._stop, self._patience = retries, stop, patience_seconds
-        self._slots = slots
+        self._slots, self._reclaim = slots, reclaim
 
     def suggest(self, trial_id: str) -> Any:
         """An order; None for 'not now', where a trial under way or held back may yet make room."""
@@ -57,12 +61,14 @@ class StudySearcher(Unsaved, Searcher):
         if slot is None:
             return None
         try:
-            flight = self._plan.next_flight()
+            with away_in_words():
+                flight = self._plan.next_flight()
+                if flight is None:
+                    is_over = not (self._flights or self._retries.are_coming or self._reclaim())
+                    return Searcher.FINISHED if is_over else None
         except StoreAwayError as error:
             self._study.went_away(error)
             return None
-        if flight is None:
-            return None if self._flights or self._retries.are_coming else Searcher.FINISHED
         self._flights[trial_id] = flight
         flight.slot = slot
         return {"order": flight.order.model_dump_json(), "resources": in_slot(flight.resources, slot)}

@@ -151,6 +151,8 @@ def _train(
 
 def _record(study: StudyStore, flight: Flight, hooks: _Hooks, interruption: Interruption, last_epoch: int) -> None:
     """Every epoch, as it comes, to the store and to the person."""
+    if recording.judge_known(flight):
+        return
     attempt = run_attempt(flight.order, interruption, hooks.begin, hooks.after_step, hooks.after_scores)
     for result in attempt:
         recording.record_epoch(study, flight, result.to_dict())

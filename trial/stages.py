@@ -14,11 +14,12 @@ from rich.console import Console
 
 from search_spaces.config import TrialConfig
 from search_spaces.space import REFERENCE
-from storage.lease import Lease, living_owners
+from storage.lease import Lease
 from storage.record import CONFIRM
-from storage.spool import SPOOL, replay
 from storage.study import StudyStore
+from trial.adoption import Adoption
 from trial.budget import Budget
+from trial.cluster import most_memory_mib
 from trial.facts import folds_by_date, kept_provenance, market_number, tell_facts, whole_provenance
 from trial.machine import Machine
 from trial.packing import Packing, gpu_memory_mib
@@ -98,7 +99,7 @@ def _place(storage: RDBStorage, prepared: Prepared, lease: Lease, budget: Budget
         provenance=kept_provenance(storage),
         driver=lease.owner,
         gpus=request.resources.gpus,
-        resources=Packing(request.resources, market, gpu_memory_mib()).place,
+        resources=Packing(request.resources, market, gpu_memory_mib(), most_memory_mib()).place,
         market=market_number(storage, market),
         goal=prepared.goal,
         closed=lambda: budget.is_used_up,
@@ -113,8 +114,10 @@ def _opened(
     directions = [StudyDirection[objective.direction.upper()] for objective in prepared.goal.objectives]
     is_search = not name.endswith(CONFIRM)
     study = StudyStore(storage, name, guard=lease.renew, directions=directions if is_search else directions[:1])
-    if replayed := replay(study, prepared.request.runs.resolve() / name / SPOOL):
+    adoption = Adoption(study, lease, prepared.request.runs.resolve() / name)
+    if replayed := adoption.replay():
         console.print(f"{name}: {replayed} writes that waited for the store were replayed")
+    adoption.adopt()  # before the definition may change, so that what is adopted is given up with the rest
     definition = {
         "space": {"name": prepared.space.name, "file": prepared.space_digest},
         "cells": prepared.market.meta.cells_key,
@@ -126,14 +129,7 @@ def _opened(
     for change in study.define(definition, prepared.base.train.epochs, prepared.request.accept_changes):
         console.print(f"{name}: accepted {change}", markup=False, soft_wrap=True)
     _tell(study, prepared)
-    adopt(study, lease)
     return study
-
-
-def adopt(study: StudyStore, lease: Lease) -> None:
-    """What a dead driver left RUNNING waits again; what a living one beside this one runs is left alone."""
-    if lease.is_first:
-        study.requeue_unfinished(living_owners(study.storage.engine, lease.study) - {lease.owner})
 
 
 def _settings(config: TrialConfig) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -14,11 +15,19 @@ from data.loader import FoldBlocks
 from trial.endings import TrialEnded
 from trial.evaluate import EpochResult
 from trial.failures import UNWRITTEN
-from trial.interrupt import Farewell, Interrupted, Interruption, Stopped, Unwritten, deliver_again
+from trial.interrupt import (
+    RECYCLED,
+    Farewell,
+    Interrupted,
+    Interruption,
+    Stopped,
+    Unwritten,
+    deliver_again,
+    leave_word,
+)
 from trial.memory import peak_memory_mib
 from trial.order import TrialOrder
 from trial.session import built, run_attempt
-from trial.settings import Settings
 from trial.state import TrainState
 
 
@@ -36,10 +45,13 @@ class SweepTrial(tune.Trainable):
         self._begin(order)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Takes the next order; false asks Ray for a fresh process, where this one has grown."""
-        if peak_memory_mib(torch.device("cpu")) - self._first_memory > Settings().actor_memory_growth_mib:
-            return False
-        self._begin(TrialOrder.model_validate_json(new_config["order"]))
+        """Takes the next order. A process that has grown ends itself: to a false answer Tune calls no callback."""
+        order = TrialOrder.model_validate_json(new_config["order"])
+        if peak_memory_mib(torch.device("cpu")) - self._first_memory > order.machine.growth_mib:
+            self.cleanup()
+            leave_word(order.folder, RECYCLED)
+            os._exit(0)
+        self._begin(order)
         return True
 
     def _begin(self, order: TrialOrder) -> None:

@@ -155,6 +155,7 @@ class TestUrl:
             f"postgresql://user:{SECRET}@host/db",
             f"postgresql+psycopg://user:{SECRET}@host:5432/db",
             f"postgresql://user@host/db?password={SECRET}",
+            f"postgresql://user@host/db?sslpassword={SECRET}",
         ],
     )
     def test_a_password_is_refused_and_the_way_out_named(self, url: str) -> None:
@@ -168,8 +169,10 @@ class TestUrl:
             f"mysql://user:{SECRET}@host/db",
             f"postgresql:/user:{SECRET}@host/db",
             f"postgresql://user:{SECRET}@host:port/db",
+            f"postgresql:/user:a/b:{SECRET}@host/db",
+            f"postgres//user@host/db?password={SECRET}",
         ],
-        ids=["password", "other kind", "no url", "no port"],
+        ids=["password", "other kind", "no url", "no port", "signs in it", "in the query"],
     )
     def test_no_message_repeats_a_password(self, url: str) -> None:
         with pytest.raises(StorageError) as refusal:
@@ -294,6 +297,15 @@ def test_sqlite_on_a_network_disk_is_refused(kind: str) -> None:
         refuse_network_disk(Path("/shared/runs/sweeps.db"), mounts)
     refuse_network_disk(Path("/shared/scratch/sweeps.db"), mounts)
     refuse_network_disk(Path("/sharedness/sweeps.db"), mounts)
+
+
+def test_a_password_in_the_query_goes_where_it_is_never_shown() -> None:
+    url = check_url(sa.make_url("postgresql://user@host/db?password=geheim&application_name=a"))
+    assert (url.password, dict(url.query)) == ("geheim", {"application_name": "a"})
+    assert "geheim" not in shown_url(url)
+    with pytest.raises(StorageError, match="sslpassword") as refusal:
+        check_url(sa.make_url("postgresql://user@host/db?sslpassword=geheim"))
+    assert "geheim" not in str(refusal.value)
 
 
 def test_a_url_from_a_safe_place_may_carry_a_password_and_never_shows_it() -> None:

@@ -23,7 +23,7 @@ from storage.errors import LeaseLostError, StorageError
 from storage.lease import LIFETIME_SECONDS, Lease, living_owners, take_lease
 from storage.tables import leases
 from tests.storage.conftest import PostgreSQLStores, SQLiteStores
-from tests.storage.helpers import at_once, open_study, rows_of
+from tests.storage.helpers import at_once, rows_of
 
 ROOT = Path(__file__).parents[2]
 STUDY = "gat_ablation"
@@ -282,12 +282,3 @@ class TestJoining:
 
         leases_beside = [take_lease(shared, STUDY, join=True) for _ in range(4)]
         assert at_once(*(partial(ask, lease) for lease in leases_beside)) == [None] * 4
-
-    def test_what_others_run_is_left_alone(self, postgresql_stores: PostgreSQLStores) -> None:
-        storage = postgresql_stores.prepared()
-        study = open_study(storage)
-        for driver in ("theirs", "dead"):
-            study.start(study.ask(), {"driver": driver})
-        study.ask()  # whose, it does not say yet
-        assert study.requeue_unfinished({"theirs"}) == [1]
-        assert study.requeue_unfinished() == [0, 2]

@@ -157,3 +157,10 @@ def test_what_a_dead_drivers_attempts_cost_is_kept(dead: StudyStore, successor: 
     assert (second["attempt"], second["epochs"], second["train_seconds"]) == (1, 2, 3.0)
     assert (first["peak_memory_mib"], second["peak_memory_mib"]) == (900.0, 800.0)
     assert read_costs(dead.storage.engine, [dead.name])[dead.name].gpu_seconds == 2.25
+
+
+def test_what_is_not_left_by_anybody_is_left_alone(dead: StudyStore, successor: StudyStore) -> None:
+    for driver in ("theirs", "dead"):
+        dead.start(dead.ask(), {"driver": driver})
+    assert successor.requeue_unfinished(lambda trial: trial.user_attrs["driver"] == "dead") == [1]
+    assert successor.counts()["RUNNING"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.trivial import TrivialTrial
 from data.loader import FoldBlocks
 from trial.average import make_average
 from trial.order import TrialOrder
@@ -96,3 +98,11 @@ class SlowTrial(SweepTrial):
     def step(self) -> dict[str, object]:
         time.sleep(0.7)
         return super().step()
+
+
+class GrownTrial(TrivialTrial):
+    """Its process is too large for a second trial."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        super().setup(config)
+        self._first_memory = -math.inf

@@ -22,6 +22,7 @@ from trial.budget import Budget
 from trial.machine import Machine
 from trial.order import Flight, Outcome
 from trial.plan import Place, SearchPlan
+from trial.predictions import PREDICTIONS
 from trial.recording import finish, record_epoch
 from trial.request import SweepRequest
 from trial.sampling import make_sampler
@@ -47,6 +48,23 @@ def open_plan(url: str, folder: Path, name: str = "s", seed: int = 0, target: in
 def complete(plan: SearchPlan, one: Flight, value: float) -> None:
     record_epoch(plan.study, one, replace(epoch_result(1, is_last=True), value=value).to_dict())
     finish(plan.study, one)
+
+
+def test_a_trial_whose_driver_died_between_its_last_epoch_and_its_outcome_is_told(url: str, tmp_path: Path) -> None:
+    plan = open_plan(url, tmp_path)
+    one = plan.next_flight()
+    assert one is not None
+    record_epoch(plan.study, one, epoch_result(1, is_last=True).to_dict())
+    written = one.order.folder / PREDICTIONS
+    written.parent.mkdir(parents=True)
+    written.touch()
+    plan.study.requeue_unfinished()
+    other = open_plan(url, tmp_path).next_flight()
+    assert other is not None
+    assert other.order.number == 1
+    told = plan.study.study.trials[0]
+    assert (told.state, told.value) == (TrialState.COMPLETE, one.results[-1]["value"])
+    assert told.user_attrs["predictions"] == str(written)
 
 
 def fail(plan: SearchPlan, one: Flight, reason: str = "error") -> None:

@@ -7,11 +7,20 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
-from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError, RayTaskError, WorkerCrashedError
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    NodeDiedError,
+    OutOfMemoryError,
+    RayActorError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 
 from tests.trial.flights import flight
 from trial.failures import PAUSES, Failure
 from trial.ray_errors import classified
+from trial.ray_repairs import as_a_death
 from trial.retries import Retries
 
 
@@ -73,7 +82,9 @@ def test_a_machines_fault_is_tried_again_so_often_and_then_fails(kind: str) -> N
 def test_a_trial_that_came_further_each_time_is_always_tried_again() -> None:
     one, retries = flight(), Retries(PutBack())  # type: ignore[arg-type]
     for epoch in range(1, 2 + len(PAUSES["crash"])):
-        one = flight(results=[{"seconds": 1.0}] * epoch, retries=one.retries, stalls=one.stalls, known_epochs=epoch - 1)
+        one = flight(
+            results=[{"seconds": 1.0}] * epoch, retries=one.retries, stalls=one.stalls, stalled_at=one.stalled_at
+        )
         retries.judge(one, Failure("crash", "it went away"))
     assert one.outcome is None
     assert (one.retries, one.stalls) == ({"crash": 1 + len(PAUSES["crash"])}, {"crash": 1})
@@ -105,6 +116,20 @@ def test_a_disk_that_stays_full_is_no_failure_but_left_to_the_next_start() -> No
     retries.hand_out(everything=True)
     assert not retries.are_coming
     assert study.trials == [(0, 0)] * 3
+
+
+def test_a_stall_is_counted_anew_after_epochs_of_an_attempt_that_ended_otherwise() -> None:
+    one = flight(results=[{"seconds": 1.0}] * 2, known_epochs=2, stalls={"hung": 1}, stalled_at=1)
+    Retries(PutBack()).judge(one, Failure("hung", "it stands"))  # type: ignore[arg-type]
+    assert one.outcome is None
+    assert (one.stalls, one.stalled_at) == ({"hung": 1}, 2)
+
+
+def test_what_tune_would_not_survive_is_a_death_of_the_worker_in_ray_s_words() -> None:
+    death = as_a_death(OutOfMemoryError("the node was running low on memory"))
+    assert isinstance(death, RayActorError)
+    assert classified(death, str(death)).kind == "oom"
+    assert as_a_death(raised(TypeError("no"))).cause.args == ("no",)  # type: ignore[attr-defined]
 
 
 def test_a_held_trial_is_handed_out_after_its_pause(monkeypatch: pytest.MonkeyPatch) -> None:

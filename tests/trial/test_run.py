@@ -18,12 +18,13 @@ from storage.errors import LeaseLostError, StorageError, StoreAwayError
 from storage.lease import Lease
 from storage.record import read_events
 from storage.study import StudyStore
-from storage.tables import leases
+from storage.tables import attempts, leases
 from tests.trial.faulty import (
     CRASHING_TRIAL,
     KILLED_TRIAL,
     NAN_TRIAL,
     FaultyTrial,
+    GrownTrial,
     HungTrial,
     PreemptedTrial,
     TellingTrial,
@@ -106,7 +107,7 @@ def test_a_store_that_stays_away_ends_the_sweep_in_words_and_the_next_start_repl
     with monkeypatch.context() as patch:
         patch.setattr(storage.database, "BACK_OFF_SECONDS", ())
         patch.setattr(StudyStore, "_insert_epoch", full)
-        with pytest.raises(StoreAwayError, match=r"database or disk is full.*writes wait in .*spool.jsonl"):
+        with pytest.raises(StoreAwayError, match=r"database or disk is full.*writes wait in .*spool-.*jsonl"):
             run_sweep(request)
     _, before = open_study(tmp_path, "gat_ablation")
     assert {(record.state, len(record.curve)) for record in before} == {("RUNNING", 0)}
@@ -114,7 +115,7 @@ def test_a_store_that_stays_away_ends_the_sweep_in_words_and_the_next_start_repl
     check_truth(tmp_path, "gat_ablation", finished=2)
     _, after = open_study(tmp_path, "gat_ablation")
     assert [record.attributes["attempts"] for record in after] == [1, 1], "nothing was trained twice"
-    assert not (tmp_path / "gat_ablation" / "spool.jsonl").exists()
+    assert not list((tmp_path / "gat_ablation").glob("spool*"))
 
 
 def test_days_appended_behind_a_pinned_hold_out_go_on_with_the_study(sweep_panel: Path, tmp_path: Path) -> None:
@@ -279,6 +280,19 @@ def test_a_worker_that_hangs_is_replaced_and_its_trial_tried_again(
     assert event.kind == "hung"
     assert "no step and no result for" in event.message
     assert outcome.costs["gat_ablation"].attempts == 2
+
+
+def test_a_worker_that_has_grown_is_replaced_and_no_trial_minds(
+    ray_head: str, sweep_panel: Path, tmp_path: Path
+) -> None:
+    request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=3, epochs=2, concurrent=1)
+    outcome = run_sweep(replace(request, scheduler="none"), worker=GrownTrial)
+    assert outcome.counts["gat_ablation"]["COMPLETE"] == 3
+    storage = open_storage(outcome.storage_url)
+    assert not read_events(storage, "gat_ablation")
+    with storage.engine.connect() as connection:
+        endings = connection.execute(sa.select(attempts.c.ending)).scalars().all()
+    assert sorted(endings) == ["complete"] * 3 + ["recycled"] * 2
 
 
 def test_several_objectives_and_a_constraint_are_told_and_kept(

@@ -73,3 +73,12 @@ def test_no_cut_before_the_grace_period() -> None:
     scheduler.on_trial_add(None, trial)
     assert decide(scheduler, trial, 1, -0.5) == "CONTINUE"
     assert decide(scheduler, trial, 2, -0.5) == "STOP"
+
+
+def test_a_trial_that_is_tried_again_stands_in_a_rung_once() -> None:
+    flights = {"first": flight(0.05), "again": flight(0.05)}
+    scheduler = asha(flights, {})
+    for name in flights:
+        scheduler.on_trial_add(None, SimpleNamespace(trial_id=name))
+    (_, recorded) = scheduler._brackets[0]._rungs[-1]
+    assert list(recorded) == ["again"]
