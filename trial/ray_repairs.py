@@ -15,8 +15,8 @@ def survive_lost_workers() -> None:
     if getattr(failed, "is_mended", False):
         return
 
-    def mended(manager: RayActorManager, task: Any, exception: Exception) -> None:
-        failed(manager, task, as_a_death(exception))
+    def mended(manager: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
+        failed(manager, tracked_actor_task, as_a_death(exception))
 
     mended.is_mended = True  # type: ignore[attr-defined]
     RayActorManager._actor_task_failed = mended
