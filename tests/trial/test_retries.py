@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from optuna.trial import TrialState
+from ray.air.execution._internal import RayActorManager
 from ray.exceptions import (
     ActorDiedError,
     ActorUnavailableError,
@@ -20,7 +22,7 @@ from ray.exceptions import (
 from tests.trial.flights import flight
 from trial.failures import PAUSES, Failure
 from trial.ray_errors import classified
-from trial.ray_repairs import as_a_death
+from trial.ray_repairs import survive_lost_workers
 from trial.retries import Retries
 
 
@@ -126,10 +128,19 @@ def test_a_stall_is_counted_anew_after_epochs_of_an_attempt_that_ended_otherwise
 
 
 def test_what_tune_would_not_survive_is_a_death_of_the_worker_in_ray_s_words() -> None:
-    death = as_a_death(OutOfMemoryError("the node was running low on memory"))
+    """As Tune's executor hears of an actor that the memory monitor killed."""
+    heard: list[Any] = []
+    actor = SimpleNamespace(actor_id=1, _on_error=None)
+    task = SimpleNamespace(_tracked_actor=actor, _on_error=lambda actor, error: heard.append(error))
+    manager = SimpleNamespace(_failed_actor_ids=set(), _cleanup_actor=lambda tracked_actor: None)
+    for _ in range(2):  # each run mends it
+        survive_lost_workers()
+    for error in (OutOfMemoryError("the node was running low on memory"), raised(TypeError("no"))):
+        RayActorManager._actor_task_failed(manager, tracked_actor_task=task, exception=error)
+    death, exception = heard
     assert isinstance(death, RayActorError)
     assert classified(death, str(death)).kind == "oom"
-    assert as_a_death(raised(TypeError("no"))).cause.args == ("no",)  # type: ignore[attr-defined]
+    assert exception.cause.args == ("no",)
 
 
 def test_a_held_trial_is_handed_out_after_its_pause(monkeypatch: pytest.MonkeyPatch) -> None:
