@@ -93,6 +93,9 @@ def run_stage(stage: StageRun) -> None:
         flights |= {f"asked-{flight.order.number}": flight for flight in stage.plan.give_back()}
         recorder.release_all()
         retries.hand_out(everything=True)
+        if study.away is None:
+            with suppress(StorageError), away_in_words():
+                reclaim()
         _remove_own_folder(stage)
     if study.away is not None:
         raise study.farewell
