@@ -35,6 +35,7 @@ from trial.resources import Resources
 from trial.settings import read_settings
 
 EPOCH_SECONDS, EPOCHS, TRIALS = 0.05, 4, 48
+LOOK_SECONDS = 1.0  # between two looks at the driver's memory
 WORKLOAD = "trial.session"  # torch, the network, the loader
 
 
@@ -155,18 +156,23 @@ class StoreTime:
 def long_study(url: str, runs: Path, trials: int, epochs: int) -> dict[str, float]:
     """A long study: time per trial, the database's share of it, and the driver's memory on the way."""
     memory: dict[int, float] = {}
+    looked = time.monotonic()
 
     def watch(study: StudyStore) -> None:
-        done = study.num_finished
-        if done % 100 == 0 and done not in memory:
-            memory[done] = private_mib()
+        nonlocal looked
+        if time.monotonic() - looked < LOOK_SECONDS:
+            return
+        looked, done = time.monotonic(), study.num_finished
+        for mark in (trials // 10, trials // 2, trials * 9 // 10):
+            if done >= mark:
+                memory.setdefault(mark, private_mib())
 
     spent = StoreTime()
     started = time.perf_counter()
     with spent.watching():
         ours(url, runs, trials, epochs, watch)
     seconds = time.perf_counter() - started
-    marks = {f"driver, MiB after {done}": mib for done, mib in sorted(memory.items()) if done in (100, 500, 900)}
+    marks = {f"driver, MiB after {done}": mib for done, mib in memory.items()}
     found = {"s per trial": seconds / trials, "database, share of the time": spent.seconds / seconds}
     return found | {"ideal, s per trial": epochs * EPOCH_SECONDS / CPUS} | marks
 
