@@ -66,10 +66,12 @@ class StudyRecorder(Unsaved, Callback):
         flight = self._flights.pop(trial.trial_id)
         if (flight.order.folder / RECYCLED).exists():
             flight.interruption = RECYCLED  # before it had begun: nothing to be told of
+        elif flight.failure is not None:  # before what its worker said when this driver ended it
+            self._retries.judge(flight, flight.failure)
         elif (flight.order.folder / TAKEN_AWAY).exists():
             self._retries.judge(flight, Failure("taken_away", SENTENCE))
         elif flight.outcome is None:
-            self._retries.judge(flight, flight.failure or classified(_error(trial), _error_text(trial)))
+            self._retries.judge(flight, classified(_error(trial), _error_text(trial)))
         self._finish(flight)
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
