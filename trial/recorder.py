@@ -64,15 +64,21 @@ class StudyRecorder(Unsaved, Callback):
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         flight = self._flights.pop(trial.trial_id)
-        if (flight.order.folder / RECYCLED).exists():
+        if flight.outcome is None:
+            self._judge(flight, trial)
+        self._finish(flight)
+
+    def _judge(self, flight: Flight, trial: Any) -> None:
+        """A worker that ended without a word to Ray."""
+        folder = flight.order.folder
+        if (folder / RECYCLED).exists():
             flight.interruption = RECYCLED  # before it had begun: nothing to be told of
         elif flight.failure is not None:  # before what its worker said when this driver ended it
             self._retries.judge(flight, flight.failure)
-        elif (flight.order.folder / TAKEN_AWAY).exists():
+        elif (folder / TAKEN_AWAY).exists():
             self._retries.judge(flight, Failure("taken_away", SENTENCE))
-        elif flight.outcome is None:
+        else:
             self._retries.judge(flight, classified(_error(trial), _error_text(trial)))
-        self._finish(flight)
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
         self._on_tick(trials)
