@@ -105,6 +105,7 @@ def _configs(prepared: Prepared) -> list[TrialConfig]:
     """The first points of the search, as its sampler draws them; the reference where there is only a confirm stage."""
     if "search" not in prepared.request.stages:
         return [prepared.base] * PROBES
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=make_sampler(prepared.request, 0))  # scratch: nothing of it is kept
     for point in prepared.space.first_points[: PROBES - 1]:
         study.enqueue_trial(dict(point))
