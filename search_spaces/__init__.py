@@ -34,4 +34,6 @@ def find_space(name: str) -> SearchSpace:
     if name in SPACES:
         return SPACES[name]
     nearest = sorted(SPACES, key=lambda known: -difflib.SequenceMatcher(None, name, known).ratio())
-    raise SpaceError(f"a search space must be one of: {', '.join(nearest)}; got {name!r}. Did you mean {nearest[0]!r}?")
+    is_near = difflib.SequenceMatcher(None, name, nearest[0]).ratio() > 0.6
+    meant = f" Did you mean {nearest[0]!r}?" if is_near else ""
+    raise SpaceError(f"a search space must be one of: {', '.join(nearest)}; got {name!r}.{meant}")

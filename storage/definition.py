@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from storage.errors import StorageError
+
 DEFINITION, EPOCHS = "definition", "epochs"  # names of a study's attribute, and of the budget in it
 
 
@@ -14,6 +16,19 @@ def differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str
     changed = [key for key in (*new, *(key for key in old if key not in new)) if old.get(key) != new.get(key)]
     grown = EPOCHS in new and new[EPOCHS] >= old.get(EPOCHS, 0)
     return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in changed if not (key == EPOCHS and grown)]
+
+
+def refuse_changed(study: str, changed: list[str]) -> None:
+    """
+    Raises:
+        StorageError: something changed; names what, from what, to what.
+    """
+    if changed:
+        raise StorageError(
+            f"a study keeps its definition, but for {study!r} these changed:\n  "
+            + "\n  ".join(changed)
+            + "\nTake them over with --accept-changes, or use another --name."
+        )
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import optuna
@@ -17,6 +17,7 @@ from storage.tables import epochs, events
 
 CONSTRAINTS = "constraints"  # attribute: name -> by how much it is broken; at most 0 where it holds
 CONFIRM = ".confirm"  # ends the name of a sweep's confirm study
+OTHERS, BROKEN = "values_", "over_"  # begin the columns of further objectives and of constraints
 COLUMNS = ("number", "state", "value", "reason", "epochs", "arm", "seed", "fold")
 
 
@@ -28,8 +29,9 @@ class TrialRecord:
     state: str  # COMPLETE, PRUNED, FAIL, RUNNING, WAITING
     value: float | None
     params: dict[str, Any]
-    attributes: dict[str, Any]
-    curve: tuple[dict[str, Any], ...]  # every EpochResult, in order
+    attributes: dict[str, Any] = field(repr=False)
+    curve: tuple[dict[str, Any], ...] = field(repr=False)  # every EpochResult, in order
+    others: tuple[float, ...] = ()  # values of the objectives after the first one
 
     @property
     def arm(self) -> str | None:
@@ -132,8 +134,19 @@ def read_curves(engine: sa.Engine, study_name: str, number: int | None = None) -
     return {number: tuple(results) for number, results in curves.items()}
 
 
+def least_violations(records: list[TrialRecord]) -> dict[str, float]:
+    """Constraint -> by how much the COMPLETE trial that breaks it least breaks it; at most 0 where one keeps it."""
+    least: dict[str, float] = {}
+    for record in records:
+        if record.state == "COMPLETE":
+            for name, excess in record.attributes.get(CONSTRAINTS, {}).items():
+                least[name] = min(excess, least.get(name, excess))
+    return least
+
+
 def to_frame(records: list[TrialRecord]) -> pd.DataFrame:
-    """One row per trial: number, state, value, reason, epochs, arm, seed, fold and the sampled parameters."""
+    """One row per trial: number, state, value, reason, epochs, arm, seed, fold, the other objectives' values, by how
+    much each constraint is broken (at most 0 where it holds), and the sampled parameters."""
     rows = [
         {
             "number": r.number,
@@ -144,6 +157,8 @@ def to_frame(records: list[TrialRecord]) -> pd.DataFrame:
             "arm": r.arm,
             "seed": r.seed,
             "fold": r.fold,
+            **{f"{OTHERS}{place}": value for place, value in enumerate(r.others, start=1)},
+            **{f"{BROKEN}{name}": excess for name, excess in r.attributes.get(CONSTRAINTS, {}).items()},
             **{f"params_{name}": value for name, value in r.params.items()},
         }
         for r in records
@@ -153,4 +168,5 @@ def to_frame(records: list[TrialRecord]) -> pd.DataFrame:
 
 def _record(trial: FrozenTrial, curve: tuple[dict[str, Any], ...]) -> TrialRecord:
     value = trial.values[0] if trial.values else None
-    return TrialRecord(trial.number, trial.state.name, value, trial.params, trial.user_attrs, curve)
+    others = tuple(trial.values[1:]) if trial.values else ()
+    return TrialRecord(trial.number, trial.state.name, value, trial.params, trial.user_attrs, curve, others)

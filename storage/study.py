@@ -6,7 +6,7 @@ import json
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import optuna
@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from storage.attempt import Ending, EpochReport
 from storage.costs import charge_dead
 from storage.database import append_row, persistently
-from storage.definition import DEFINITION, EPOCHS, differences
+from storage.definition import DEFINITION, EPOCHS, differences, refuse_changed
 from storage.draft import take_drawn
 from storage.errors import StorageError
 from storage.record import CONSTRAINTS, read_curves
@@ -55,12 +55,32 @@ class StudyStore:
         name: str,
         sampler: optuna.samplers.BaseSampler | None = None,
         guard: Callable[[], None] = lambda: None,
-        directions: Sequence[StudyDirection] = (StudyDirection.MAXIMIZE,),
+        directions: Sequence[StudyDirection] | None = None,
     ) -> None:
+        """
+        Args:
+            storage: open.
+            name: of the study, which is made where it is not there.
+            sampler: that draws; None: the plan sets one before each ask.
+            guard: see above.
+            directions: of its objectives; None: those that it has, or one to be maximised.
+
+        Raises:
+            StorageError: it has trials, and objectives of other directions.
+        """
         self.storage, self.name, self._guard = storage, name, guard
-        self.study = optuna.create_study(
-            storage=storage, study_name=name, directions=list(directions), load_if_exists=True, sampler=sampler
-        )
+        wanted = list(directions or [StudyDirection.MAXIMIZE])
+        make = partial(optuna.create_study, storage=storage, study_name=name, load_if_exists=True, sampler=sampler)
+        self.study = make(directions=wanted)
+        if directions is None or self.study.directions == wanted:
+            return
+        if any(self.counts().values()):
+            raise StorageError(
+                f"a study keeps its number of objectives and their directions, but {name!r} has "
+                f"{_in_words(self.study.directions)}, and {_in_words(wanted)} were asked for. Use another --name."
+            )
+        optuna.delete_study(study_name=name, storage=storage)
+        self.study = make(directions=wanted)
 
     @cached_property
     def key(self) -> str:
@@ -72,7 +92,7 @@ class StudyStore:
         return str(known)
 
     def define(self, definition: Mapping[str, Any], epochs: int | None = None, accept: bool = False) -> list[str]:
-        """Writes what the study is about at its start; later it must be the same, but for more epochs.
+        """Writes what the study is about; once it has trials it must be the same, but for more epochs.
 
         Args:
             definition: plain values, nested as one likes.
@@ -87,13 +107,9 @@ class StudyStore:
         """
         wanted = json.loads(json.dumps(dict(definition) | ({} if epochs is None else {EPOCHS: epochs})))
         known = self.study.user_attrs.get(DEFINITION)
-        changed = [] if known is None else differences(known, wanted)
-        if changed and not accept:
-            raise StorageError(
-                f"a study keeps its definition, but for {self.name!r} these changed:\n  "
-                + "\n  ".join(changed)
-                + "\nTake them over with --accept-changes, or use another --name."
-            )
+        changed = differences(known, wanted) if known is not None and any(self.counts().values()) else []
+        if not accept:
+            refuse_changed(self.name, changed)
         if known != wanted:
             persistently(lambda: self.study.set_user_attr(DEFINITION, wanted))
         if changed:
@@ -298,3 +314,7 @@ class StudyStore:
     def _insert_event(self, connection: sa.Connection, kind: str, message: str, number: int | None) -> None:
         row = {"study": self.name, "number": number, "kind": kind, "message": message}
         connection.execute(events.insert().values(**row))
+
+
+def _in_words(directions: Sequence[StudyDirection]) -> str:
+    return ", ".join(direction.name.lower() for direction in directions)

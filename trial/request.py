@@ -29,9 +29,10 @@ from search_spaces.errors import SpaceError
 from search_spaces.objectives import find_objectives, parse_constraint
 from search_spaces.space import SearchSpace
 from search_spaces.train import weights_for
-from storage.database import Address, check_reachable, check_url
+from storage.database import Address, check_reachable, check_url, open_existing
+from storage.errors import StorageError
 from storage.lease import check_joinable
-from storage.record import CONFIRM
+from storage.record import CONFIRM, load_study
 from trial.order import Goal
 from trial.plan import MAX_SEEDS
 from trial.resources import Resources, check_cluster
@@ -153,6 +154,7 @@ def prepare_sweep(request: SweepRequest, console: Console) -> Prepared:
     refuse_missing_trackers(settings.tensorboard, settings.wandb)
     check_reachable(request.storage_url)
     check_cluster(request.address, request.resources)
+    _check_warm_start(request)
     with removed_where_refused(request.runs):
         return _prepare(request, space, goal, console)
 
@@ -178,6 +180,21 @@ def _check_numbers(request: SweepRequest) -> None:
     url = check_url(request.storage_url)
     if request.join:
         check_joinable(url.get_backend_name())
+
+
+def _check_warm_start(request: SweepRequest) -> None:
+    """The studies must be there; whether their trials fit is seen once the market is known."""
+    if not request.warm_start:
+        return
+    try:
+        storage = open_existing(request.storage_url)
+        try:
+            for name in request.warm_start:
+                load_study(storage, name)
+        finally:
+            storage.engine.dispose()
+    except StorageError as error:
+        raise SpaceError(f"--warm-start must name studies of this store: {error}") from None
 
 
 def _check_budgets(request: SweepRequest) -> None:

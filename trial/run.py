@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from storage.costs import Cost, read_costs
 from storage.database import Address, away_in_words, open_existing, open_storage
 from storage.definition import DEFINITION
 from storage.drain import Drain
+from storage.errors import StorageError
 from storage.lease import Lease, take_lease
-from storage.record import CONFIRM, TrialRecord, read_records, stages_of, to_frame
+from storage.record import CONFIRM, TrialRecord, least_violations, read_records, stages_of, to_frame
 from storage.study import StudyStore
 from trial.cluster import cluster, room_for
 from trial.driver import StageRun, run_stage
@@ -31,7 +32,7 @@ from trial.notify import notify
 from trial.proof import prove_shared
 from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
-from trial.stages import Stage, open_stages
+from trial.stages import Stage, open_stages, refuse_other_definitions
 from trial.stopping import StopRequest, stopping_on_signals
 from trial.worker import SweepTrial
 
@@ -50,6 +51,16 @@ class SweepOutcome:
     storage_url: Address
     storage_option: str | None  # as it was given; None: the folder's own
     stopped: str | None  # why it stopped early
+
+    @property
+    def nearest_misses(self) -> dict[str, float]:
+        """Constraint -> by how much the COMPLETE trial that breaks it least does; those that some trial keeps, too, at
+        most 0."""
+        storage = open_existing(self.storage_url)
+        try:
+            return least_violations(read_records(storage, self.study))
+        finally:
+            storage.engine.dispose()
 
     @property
     def studies(self) -> dict[str, optuna.Study]:
@@ -88,6 +99,9 @@ def run_sweep(
         SpaceError, DataError, StorageError, ClusterError: as `prepare_sweep`, before anything starts.
     """
     if isinstance(request, str):
+        known = [each.name for each in fields(SweepRequest)]
+        if unknown := [name for name in options if name not in known]:
+            raise TypeError(f"run_sweep knows no {', '.join(unknown)}; its options are {', '.join(known[1:])}.")
         request = SweepRequest(space=request, **options)
     elif options:
         raise TypeError(f"run_sweep takes a SweepRequest or the name of a space with options, got both: {[*options]}.")
@@ -107,6 +121,22 @@ def run_sweep(
     if stop.signal is None:  # who stopped it knows
         notify(settings, f"sweep {outcome.study}: {outcome.stopped or 'done'}", _in_words(outcome))
     return outcome
+
+
+def refuse_what_the_store_would(prepared: Prepared, console: Console) -> None:
+    """For a dry run: whether the store's studies are about the same; nothing is written.
+
+    Raises:
+        StorageError: one is not.
+    """
+    try:
+        storage = open_existing(prepared.request.storage_url)
+    except StorageError:  # none is there yet
+        return
+    try:
+        refuse_other_definitions(storage, _study_name(storage, prepared, console), prepared)
+    finally:
+        storage.engine.dispose()
 
 
 def _in_words(outcome: SweepOutcome) -> str:

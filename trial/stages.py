@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from search_spaces.config import TrialConfig
 from search_spaces.space import REFERENCE
+from storage.definition import DEFINITION, EPOCHS, differences, refuse_changed
 from storage.lease import Lease
 from storage.record import CONFIRM
 from storage.study import StudyStore
@@ -62,8 +64,8 @@ def _search(
     storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, stop: StopRequest, console: Console
 ) -> Stage:
     request = prepared.request
-    more = {"seed": request.seed, "objectives": [objective.name for objective in prepared.goal.objectives]}
-    study = _opened(storage, name, prepared, lease, {"stage": "search"} | more, console)
+    points = first_points(storage, prepared.space, prepared.base, request.warm_start)  # before there is a study
+    study = _opened(storage, name, prepared, lease, console)
     budget = Budget(study, (name, f"{name}{CONFIRM}"), stop, request.gpu_hours, request.patience, request.drain_seconds)
     plan = SearchPlan(
         study,
@@ -71,7 +73,7 @@ def _search(
         prepared.base,
         _place(storage, prepared, lease, budget),
         prepared.num_trials,
-        first_points=first_points(storage, prepared.space, prepared.base, request.warm_start),
+        first_points=points,
         sampler=partial(make_sampler, request),
         batch=(request.concurrent or 1) if request.deterministic else None,
     )
@@ -82,8 +84,7 @@ def _confirm(
     storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, stop: StopRequest, console: Console
 ) -> Stage:
     request, folds = prepared.request, [fold.name for fold in prepared.splits.confirm]
-    arms = {arm: _settings(config) for arm, config in prepared.arms.items()}
-    study = _opened(storage, f"{name}{CONFIRM}", prepared, lease, {"stage": "confirm", "arms": arms}, console)
+    study = _opened(storage, f"{name}{CONFIRM}", prepared, lease, console)
     budget = Budget(study, (name, f"{name}{CONFIRM}"), stop, request.gpu_hours, None, request.drain_seconds)
     place = _place(storage, prepared, lease, budget)
     return Stage("confirm", study, ConfirmPlan(study, prepared.arms, prepared.num_seeds, folds, place), None, budget)
@@ -107,29 +108,51 @@ def _place(storage: RDBStorage, prepared: Prepared, lease: Lease, budget: Budget
     )
 
 
-def _opened(
-    storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, more: dict[str, Any], console: Console
-) -> StudyStore:
+def _opened(storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, console: Console) -> StudyStore:
     """Opens a study, checks its definition, replays what waited for the store, adopts what a dead driver left."""
     directions = [StudyDirection[objective.direction.upper()] for objective in prepared.goal.objectives]
-    is_search = not name.endswith(CONFIRM)
-    study = StudyStore(storage, name, guard=lease.renew, directions=directions if is_search else directions[:1])
+    directions = directions[:1] if name.endswith(CONFIRM) else directions
+    study = StudyStore(storage, name, guard=lease.renew, directions=directions)
     adoption = Adoption(study, lease, prepared.request.runs.resolve() / name)
     if replayed := adoption.replay():
         console.print(f"{name}: {replayed} writes that waited for the store were replayed")
     adoption.adopt()  # before the definition may change, so that what is adopted is given up with the rest
-    definition = {
+    epochs, accept = prepared.base.train.epochs, prepared.request.accept_changes
+    for change in study.define(definition_of(name, prepared), epochs, accept):
+        console.print(f"{name}: accepted {change}", markup=False, soft_wrap=True)
+    _tell(study, prepared)
+    return study
+
+
+def definition_of(study: str, prepared: Prepared) -> dict[str, Any]:
+    """What a stage's study is about, but for its budget."""
+    common = {
         "space": {"name": prepared.space.name, "file": prepared.space_digest},
         "cells": prepared.market.meta.cells_key,
         "folds": folds_by_date(prepared.market, prepared.splits),
         "reference": _settings(prepared.base),
         "code": whole_provenance()["code"],
-        **more,
     }
-    for change in study.define(definition, prepared.base.train.epochs, prepared.request.accept_changes):
-        console.print(f"{name}: accepted {change}", markup=False, soft_wrap=True)
-    _tell(study, prepared)
-    return study
+    if study.endswith(CONFIRM):
+        return common | {"stage": "confirm", "arms": {arm: _settings(each) for arm, each in prepared.arms.items()}}
+    objectives = [objective.name for objective in prepared.goal.objectives]
+    return common | {"stage": "search", "seed": prepared.request.seed, "objectives": objectives}
+
+
+def refuse_other_definitions(storage: RDBStorage, name: str, prepared: Prepared) -> None:
+    """What a start would refuse, found without writing.
+
+    Raises:
+        StorageError: a study of that name is about something else.
+    """
+    known = {study.study_name: study for study in storage.get_all_studies()}
+    for stage, study in (("search", name), ("confirm", f"{name}{CONFIRM}")):
+        if stage in prepared.request.stages and study in known and not prepared.request.accept_changes:
+            has_trials = storage.get_n_trials(known[study]._study_id) > 0
+            definition = known[study].user_attrs.get(DEFINITION)
+            if has_trials and definition is not None:
+                wanted = definition_of(study, prepared) | {EPOCHS: prepared.base.train.epochs}
+                refuse_changed(study, differences(definition, json.loads(json.dumps(wanted))))
 
 
 def _settings(config: TrialConfig) -> dict[str, Any]:

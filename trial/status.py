@@ -102,7 +102,7 @@ def _running(records: list[TrialRecord]) -> Table:
         table.add_column(heading, justify="right")
     for record in records:
         epochs = (record.config or {}).get("train", {}).get("epochs", "?")
-        last = f"{record.curve[-1]['value']:+.4f}" if record.curve else ""
+        last = f"{record.curve[-1]['value']:+.4f}" if record.curve else "asked"
         table.add_row(
             str(record.number), f"{len(record.curve)}/{epochs}", last, str(record.attributes.get("attempts", ""))
         )

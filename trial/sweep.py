@@ -15,7 +15,7 @@ from trial.console import open_console, refused
 from trial.duration import parse_duration
 from trial.request import SweepRequest, prepare_sweep
 from trial.resources import ClusterError, Resources, parse_memory
-from trial.run import SweepOutcome, run_sweep
+from trial.run import SweepOutcome, refuse_what_the_store_would, run_sweep
 from trial.sweep_view import print_outcome, print_plan, print_probes, print_spaces
 
 NO_RESULT, INTERRUPTED = 1, 130
@@ -96,6 +96,7 @@ def sweep(
         )
         if dry_run:
             dry = prepare_sweep(request, console)
+            refuse_what_the_store_would(dry, console)
             print_plan(dry, console)
             print_probes(dry, console)
             return

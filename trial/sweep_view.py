@@ -88,6 +88,7 @@ def print_outcome(outcome: SweepOutcome, console: Console) -> None:
     for study, counts in outcome.counts.items():
         finished = {state: counts[state] for state in ("COMPLETE", "PRUNED", "FAIL")}
         waiting = f", {counts['WAITING']} waiting" if counts["WAITING"] else ""
+        waiting += f", {counts['RUNNING']} still running under another driver" if counts["RUNNING"] else ""
         text = ", ".join(f"{n} {state}" for state, n in finished.items())
         console.print(f"{study}: {sum(finished.values())} finished: {text}{waiting}")
     if outcome.best is not None:
@@ -97,7 +98,7 @@ def print_outcome(outcome: SweepOutcome, console: Console) -> None:
         )
         console.print(f"best       trial {outcome.best.number}: RankIC {outcome.best.value:+.4f} ({by_horizon})")
     elif outcome.study in outcome.counts:
-        console.print("best       no search trial is COMPLETE, so there is no best configuration")
+        console.print(f"best       {_why_no_best(outcome)}, so there is no best configuration")
     if outcome.rungs:
         told = "; ".join(rung.in_words for rung in outcome.rungs)
         console.print(f"rungs      rank correlation with the final value: {told}", soft_wrap=True)
@@ -115,6 +116,15 @@ def print_outcome(outcome: SweepOutcome, console: Console) -> None:
     if outcome.stopped:
         console.print(f"stopped    {outcome.stopped}; nothing is lost. To go on:")
         console.print(f"           {_program('python')} -m trial.sweep {shlex.join(sys.argv[1:])}", soft_wrap=True)
+
+
+def _why_no_best(outcome: SweepOutcome) -> str:
+    """None is COMPLETE, or none of them keeps to the constraints; then, how near the nearest came."""
+    number = outcome.counts[outcome.study]["COMPLETE"]
+    if not number:
+        return "no search trial is COMPLETE"
+    least = ", ".join(f"{name} by {excess:.3g}" for name, excess in outcome.nearest_misses.items())
+    return f"none of the {counted(number, 'COMPLETE trial')} keeps to its constraints (least broken: {least})"
 
 
 def _cost(outcome: SweepOutcome) -> str:

@@ -14,7 +14,7 @@ from data.findings import counted
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
-from storage.record import COLUMNS, TrialRecord, read_records, to_frame
+from storage.record import BROKEN, COLUMNS, OTHERS, TrialRecord, read_records, to_frame
 from trial.console import open_console, refused
 from trial.live import in_a_line
 from trial.options import Runs, Storage, StudyName, url_of
@@ -62,8 +62,9 @@ def _sorted(records: list[TrialRecord], column: str) -> list[TrialRecord]:
 
 def _print(records: list[TrialRecord], name: str, console: Console) -> None:
     """Columns that say something, and what was sampled in a line."""
-    frame = to_frame(records)[list(COLUMNS)]
-    shown = [column for column in COLUMNS if frame[column].notna().any()]
+    frame = to_frame(records)
+    more = [column for column in frame.columns if column.startswith((OTHERS, BROKEN))]
+    shown = [column for column in (*COLUMNS, *more) if frame[column].notna().any()]
     table = Table(box=None, title=f"{name}: {counted(len(records), 'trial')}", title_justify="left")
     for column in shown:
         table.add_column(column, justify="right" if column in NUMBERS else "left", no_wrap=True)
@@ -79,6 +80,8 @@ def _cell(column: str, value: Any) -> str:
         return ""
     if column == "value":
         return f"{value:+.4f}"
+    if column.startswith((OTHERS, BROKEN)):
+        return f"{value:.4g}"
     return str(int(value)) if column in NUMBERS else str(value)
 
 
