@@ -7,6 +7,7 @@ import math
 import optuna
 import pytest
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from storage.errors import StorageError
@@ -211,6 +212,7 @@ class TestDefinition:
 
     def test_may_not_change(self, study: StudyStore) -> None:
         study.define(DEFINITION)
+        study.ask()
         with pytest.raises(
             StorageError, match=r"(?s)'gat_ablation'.*epochs: 6 -> 5.*--accept-changes.*--name"
         ) as refusal:
@@ -220,6 +222,7 @@ class TestDefinition:
 
     def test_names_every_change(self, study: StudyStore) -> None:
         study.define(DEFINITION)
+        study.ask()
         with pytest.raises(StorageError, match=r"space: gat_ablation -> other\n  epochs: 6 -> 5"):
             study.define(DEFINITION | {"space": "other", "epochs": 5})
 
@@ -230,6 +233,7 @@ class TestDefinition:
 
     def test_a_change_is_named_by_its_setting(self, study: StudyStore) -> None:
         study.define({"reference": {"train": {"learning_rate": 0.001, "epochs": 3}}})
+        study.ask()
         with pytest.raises(StorageError, match=r"\n  reference.train.learning_rate: 0.001 -> 0.002\n"):
             study.define({"reference": {"train": {"learning_rate": 0.002, "epochs": 3}}})
 
@@ -245,13 +249,28 @@ class TestDefinition:
 
     def test_may_not_grow(self, study: StudyStore) -> None:
         study.define(DEFINITION)
+        study.ask()
         with pytest.raises(StorageError, match="seed: None -> 1"):
             study.define(DEFINITION | {"seed": 1})
 
     def test_may_not_shrink(self, study: StudyStore) -> None:
         study.define(DEFINITION)
+        study.ask()
         with pytest.raises(StorageError, match="epochs: 6 -> None"):
             study.define({"space": "gat_ablation", "folds": ["search"]})
+
+    def test_binds_nobody_before_the_first_trial(self, study: StudyStore) -> None:
+        study.define(DEFINITION)
+        assert study.define(DEFINITION | {"space": "other"}) == []
+        assert study.study.user_attrs["definition"]["space"] == "other"
+
+    def test_objectives_may_change_before_the_first_trial_alone(self, study: StudyStore) -> None:
+        two = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
+        assert StudyStore(study.storage, study.name, directions=two).study.directions == list(two)
+        assert StudyStore(study.storage, study.name).study.directions == list(two)
+        StudyStore(study.storage, study.name).ask()
+        with pytest.raises(StorageError, match=r"has maximize, minimize, and maximize were asked for.*--name"):
+            StudyStore(study.storage, study.name, directions=two[:1])
 
 
 class TestCounts:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 import storage.database
 import storage.lease
@@ -35,6 +36,7 @@ from trial.failures import PAUSES
 from trial.request import SweepRequest
 from trial.resources import Resources
 from trial.run import SweepOutcome, run_sweep
+from trial.sweep import app
 
 pytestmark = pytest.mark.usefixtures("ray_head")
 REQUEST = SweepRequest(space="gat_ablation", trials=5, epochs=2, seeds=1)
@@ -319,6 +321,8 @@ def test_several_objectives_and_a_constraint_are_told_and_kept(
         assert trial.values[3] == record.curve[-1]["peak_memory_mib"]
         assert trial.constraints["memory<=1"] == trial.values[3] - 1
     assert outcome.best is None, "no trial keeps within 1 MiB"
+    assert list(outcome.nearest_misses) == ["memory<=1"]
+    assert outcome.nearest_misses["memory<=1"] > 100
 
 
 def test_a_second_driver_is_refused_while_the_first_one_lives(sweep_panel: Path, tmp_path: Path) -> None:
@@ -354,6 +358,17 @@ def test_fewer_epochs_or_another_seed_are_refused_as_a_difference(
     runs, _ = finished
     with pytest.raises(StorageError, match=r"\n  seed: 0 -> 3\n  epochs: 2 -> 1\n.*--accept-changes"):
         run_sweep(replace(REQUEST, runs=runs, panel=sweep_panel, epochs=1, seed=3))
+
+
+def test_a_dry_run_refuses_what_the_run_would(finished: tuple[Path, SweepOutcome], sweep_panel: Path) -> None:
+    runs, _ = finished
+    command = ["gat_ablation", "--data", str(sweep_panel), "--runs", str(runs), "--epochs", "2", "--dry-run"]
+    refused = CliRunner().invoke(app, [*command, "--seed", "3"])
+    assert refused.exit_code == 2
+    assert "seed: 0 -> 3" in refused.stderr
+    warm = CliRunner().invoke(app, [*command, "--warm-start", "nobody"])
+    assert warm.exit_code == 2
+    assert "gat_ablation.confirm; got 'nobody'" in warm.stderr
 
 
 def test_another_market_in_the_same_store_gets_a_study_of_its_own(

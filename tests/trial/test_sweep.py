@@ -181,6 +181,7 @@ def test_a_refused_panel_leaves_older_runs_alone(frame: pd.DataFrame, tmp_path: 
         (("--memory-per-trial", "99999999"), "must fit one machine"),
         (("--gpus-per-trial", "0.4"), "must be 1/k"),
         (("--join",), "on PostgreSQL only"),
+        (("--warm-start", "earlier"), "--warm-start must name studies of this store"),
         (("--storage", "env:NOT_SET_ANYWHERE"), "NOT_SET_ANYWHERE is not"),
         (("--patience", "0"), "--patience"),
         (("--concurrent", "0"), "--concurrent"),
