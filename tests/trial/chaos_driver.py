@@ -1,6 +1,6 @@
 """A driver that the chaos test kills: a sweep of trivial trials on a store of its own choice, resumed at every start.
 
-`python -m tests.trial.chaos_driver RUNS PANEL STORE ADDRESS TRIALS EPOCHS`
+`python -m tests.trial.chaos_driver RUNS PANEL STORE ADDRESS TRIALS EPOCHS [--join]`
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class MarkedTrial(SweepTrial):
         yield from trivial_epochs(order, EPOCH_SECONDS, done, keep)
 
 
-def main(runs: str, panel: str, store: str, address: str, trials: str, epochs: str) -> None:
+def main(runs: str, panel: str, store: str, address: str, trials: str, epochs: str, join: str = "") -> None:
     request = SweepRequest(
         space="gat_ablation",
         panel=Path(panel),
@@ -51,6 +51,7 @@ def main(runs: str, panel: str, store: str, address: str, trials: str, epochs: s
         sampler="random",
         scheduler="none",
         address=address,
+        join=bool(join),
     )
     outcome = run_sweep(request, worker=MarkedTrial)
     print(outcome.counts, outcome.stopped)

@@ -61,9 +61,11 @@ def server() -> Iterator[Server]:
 class Chaos:
     """One study, its driver in a process of its own, and those who kill."""
 
-    def __init__(self, runs: Path, panel: Path, store: str, address: str, trials: int, epochs: int) -> None:
+    def __init__(
+        self, runs: Path, panel: Path, store: str, address: str, trials: int, epochs: int, join: bool = False
+    ) -> None:
         self.runs, self.store = runs, store
-        arguments = [str(part) for part in (runs, panel, store, address, trials, epochs)]
+        arguments = [str(part) for part in (runs, panel, store, address, trials, epochs)] + ["--join"] * join
         self._command = [sys.executable, "-m", "tests.trial.chaos_driver", *arguments]
         self.kills: list[str] = []
         self.driver = self._start()
@@ -177,3 +179,25 @@ def test_a_study_survives_the_death_of_driver_workers_and_store(
     assert outline(records) == outline(calm), f"{told} after {chaos.kills}"
     assert StudyStore(open_existing(server.url), NAME).counts()["RUNNING"] == 0
     print(f"{trials} trials x {epochs} epochs, killed: {dict(Counter(chaos.kills))}, {len(attempts)} attempts")
+
+
+def test_of_two_drivers_at_once_one_outlives_the_other(
+    ray_head: str, sweep_panel: Path, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share the trials; the first is killed, and the second takes its lease and its trials over."""
+    monkeypatch.setenv("CHAOS_EPOCH_SECONDS", "0.5")
+    trials, epochs = 16, 4
+    first = Chaos(tmp_path / "runs", sweep_panel, server.url, ray_head, trials, epochs, join=True)
+    first.wait_for_epochs(1)
+    second = Chaos(tmp_path / "runs", sweep_panel, server.url, ray_head, trials, epochs, join=True)
+    owners: set[str] = set()
+    deadline = time.monotonic() + 120
+    while len(owners) < 2 and time.monotonic() < deadline and first.driver.poll() is None:
+        owners = {record.attributes["driver"] for record in first.records() if "driver" in record.attributes}
+        time.sleep(0.1)
+    first.driver.kill()
+    first.driver.communicate()
+    told = second.finish()
+    records = second.records()
+    check_whole(records, trials, epochs)
+    assert len({record.attributes["driver"] for record in records}) == 2, told
