@@ -181,12 +181,13 @@ def take_lease(engine: sa.Engine, study: str, join: bool = False) -> Lease:
     Raises:
         StorageError: a living driver holds it and `join` does not say so, or cannot be.
     """
-    if join:
-        check_joinable(engine.dialect.name)
-        holder = _row_of(engine, study)
-        if holder is not None and _lives(holder):
-            return JoinedLease(engine, study)
-    return Lease(engine, study)
+    if not join:
+        return Lease(engine, study)
+    check_joinable(engine.dialect.name)
+    try:
+        return Lease(engine, study)
+    except StorageError:  # somebody living has it, perhaps since a moment ago
+        return JoinedLease(engine, study)
 
 
 def living_owners(engine: sa.Engine, study: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""What Tune does not survive in Ray 2.60, mended before a run."""
+"""What Tune of Ray 2.60 does not survive, or keeps for ever, mended from outside."""
 
 from __future__ import annotations
 
@@ -27,3 +27,9 @@ def as_a_death(exception: Exception) -> Exception:
     if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
         return RayActorError(error_msg=f"{type(exception).__name__}: {exception}")
     return exception
+
+
+def forget_statistics(trial: Any) -> None:
+    """Running means of every number of every result, which Tune keeps of each of its trials and nobody reads."""
+    trial.run_metadata.metric_analysis.clear()
+    trial.run_metadata.metric_n_steps.clear()

@@ -168,7 +168,8 @@ def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker:
 def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> str:
     """The name asked for; or the space's, with the panel's added where a study of another panel has taken it.
 
-    A panel is the same where its bytes are, or where trials see the same cells of it.
+    A panel is the same where its bytes are, or where trials see the same cells of it; a study that says neither yet is
+    being made by another driver, and its definition will be compared.
     """
     if prepared.request.name:
         return prepared.request.name
@@ -176,7 +177,7 @@ def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> st
     others = {
         study.study_name
         for study in storage.get_all_studies()
-        if study.user_attrs.get("panel") != meta.panel_key
+        if study.user_attrs.get("panel", meta.panel_key) != meta.panel_key
         and study.user_attrs.get(DEFINITION, {}).get("cells") != meta.cells_key
     }
     stem = re.sub(r"[^A-Za-z0-9._-]", "-", prepared.panel.stem)
