@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
-from storage.errors import StorageError, StoreAwayError
+from storage.errors import NoStoreError, StorageError, StoreAwayError
 from storage.tables import check_version, create_tables, has_tables
 
 BUSY_TIMEOUT_SECONDS = 60
@@ -168,20 +168,21 @@ def open_existing(url: Address) -> RDBStorage:
     """Opens a store that must be there: a reader creates none.
 
     Raises:
-        StorageError: there is none, or it cannot be opened.
+        NoStoreError: there is none yet.
+        StorageError: it cannot be opened.
     """
     parsed = check_url(url)
     check_reachable(url)
     shown = parsed.render_as_string(hide_password=True)
     if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
-        raise StorageError(f"the store must exist, but there is no {shown}. Run a sweep, or name --storage.")
+        raise NoStoreError(f"the store must exist, but there is no {shown}. Run a sweep, or name --storage.")
     looking = sa.create_engine(parsed)
     try:
         is_made = has_tables(looking)
     finally:
         looking.dispose()
     if not is_made:
-        raise StorageError(f"a store must hold a sweep's tables, but {shown} does not (yet).")
+        raise NoStoreError(f"a store must hold a sweep's tables, but {shown} does not (yet).")
     storage = _connect(parsed, create=False)
     check_version(storage.engine)
     return storage

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from storage.errors import StorageError
 
 DEFINITION, EPOCHS = "definition", "epochs"  # names of a study's attribute, and of the budget in it
+
+
+def plain(definition: Mapping[str, Any], epochs: int | None = None) -> dict[str, Any]:
+    """As the store gives it back, with the epochs of a full trial, which may grow."""
+    content: dict[str, Any] = json.loads(json.dumps(dict(definition) | ({} if epochs is None else {EPOCHS: epochs})))
+    return content
+
+
+def changes(known: Mapping[str, Any] | None, wanted: Mapping[str, Any], has_trials: bool) -> list[str]:
+    """What changed of a study; nothing before its first trial, until which its definition binds nobody."""
+    return differences(known, wanted) if known is not None and has_trials else []
 
 
 def differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

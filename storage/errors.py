@@ -5,6 +5,10 @@ class StorageError(ValueError):
     """Says the law, the offence and the way out; shown to the user as it stands."""
 
 
+class NoStoreError(StorageError):
+    """There is no database yet, or none of our tables in it."""
+
+
 class LostError(StorageError):
     """Something that ran lost the store, or the right to write to it; what it was doing waits for whoever goes on."""
 

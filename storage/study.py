@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from storage.attempt import Ending, EpochReport
 from storage.costs import charge_dead
 from storage.database import append_row, persistently
-from storage.definition import DEFINITION, EPOCHS, differences, refuse_changed
+from storage.definition import DEFINITION, changes, plain, refuse_changed
 from storage.draft import take_drawn
 from storage.errors import StorageError
 from storage.record import CONSTRAINTS, read_curves
@@ -74,7 +73,7 @@ class StudyStore:
         self.study = make(directions=wanted)
         if directions is None or self.study.directions == wanted:
             return
-        if any(self.counts().values()):
+        if self.has_trials:
             raise StorageError(
                 f"a study keeps its number of objectives and their directions, but {name!r} has "
                 f"{_in_words(self.study.directions)}, and {_in_words(wanted)} were asked for. Use another --name."
@@ -105,9 +104,9 @@ class StudyStore:
         Raises:
             StorageError: something changed; names what, from what, to what.
         """
-        wanted = json.loads(json.dumps(dict(definition) | ({} if epochs is None else {EPOCHS: epochs})))
+        wanted = plain(definition, epochs)
         known = self.study.user_attrs.get(DEFINITION)
-        changed = differences(known, wanted) if known is not None and any(self.counts().values()) else []
+        changed = changes(known, wanted, self.has_trials)
         if not accept:
             refuse_changed(self.name, changed)
         if known != wanted:
@@ -259,6 +258,10 @@ class StudyStore:
         return self._read(lambda connection: values_of_complete(connection, self.study._study_id))
 
     @property
+    def has_trials(self) -> bool:
+        return any(self.counts().values())
+
+    @property
     def num_finished(self) -> int:
         return sum(number for state, number in self.counts().items() if TrialState[state].is_finished())
 
@@ -273,15 +276,10 @@ class StudyStore:
         return persistently(read)
 
     def _insert_epoch(self, trial_id: int, row: Mapping[str, Any]) -> bool:
-        told = row["result"].get("events", ())
-        engine = self.storage.engine
-        if engine.dialect.name == "postgresql" and not told:  # one statement: to begin and to commit would cost more
-            with engine.connect() as connection:
-                return put_epoch(connection.execution_options(isolation_level="AUTOCOMMIT"), trial_id, row)
-        with engine.begin() as connection:
+        with self.storage.engine.begin() as connection:
             if not put_epoch(connection, trial_id, row):
                 return False
-            for event in told:
+            for event in row["result"].get("events", ()):
                 self._insert_event(connection, event["kind"], event["sentence"], row["number"])
         return True
 

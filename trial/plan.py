@@ -125,10 +125,7 @@ class SearchPlan:
 
     def _ask(self) -> Flight | None:
         """A configuration that is known to fail is told so and not tried; the next one is asked."""
-        while (flight := self._draw()) is not None:
-            if judge_known(flight):
-                finish(self.study, flight)
-                continue
+        while (flight := first_open(self.study, self._draw)) is not None:
             if (earlier := self._failed.get(flight.order.config.resumable_hash)) is None:
                 return flight
             sentence = f"the same configuration, seed and code failed as trial {earlier}; it was not tried again"
@@ -172,9 +169,7 @@ class ConfirmPlan:
         self.target = len(self.cells)
 
     def next_flight(self) -> Flight | None:
-        while (flight := self._next_cell()) is not None and judge_known(flight):
-            finish(self.study, flight)
-        return flight
+        return first_open(self.study, self._next_cell)
 
     def _next_cell(self) -> Flight | None:
         if self.place.closed():
@@ -203,6 +198,13 @@ class ConfirmPlan:
         """Cells are all different: none is tried twice."""
 
 
+def first_open(study: StudyStore, draw: Callable[[], Flight | None]) -> Flight | None:
+    """The next one that has anything left to do; those whose last epoch the store has already are told."""
+    while (flight := draw()) is not None and judge_known(flight):
+        finish(study, flight)
+    return flight
+
+
 def known_failures(study: StudyStore, code: str) -> dict[str, int]:
     """The resumable hash of what failed for good under this code -> the trial's number."""
     failed = study.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
@@ -223,7 +225,8 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
         config = validated(attributes["config"])
     attempt = int(attributes.get("attempts", 0))
     known = study.known_epochs(trial.number)
-    folder = place.runs / study.name / str(trial.number)
+    folder, resources = place.runs / study.name / str(trial.number), place.resources(config)
+    gpus = resources.get("GPU", place.gpus)
     study.start(
         trial,
         {
@@ -236,7 +239,7 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
             "code": place.code,
             "provenance": place.provenance,
             "machine": place.machine.model_dump(mode="json"),
-            "gpus": place.gpus,
+            "gpus": gpus,
             "arm": config.arm,
             "seed": config.seed,
             "fold": config.fold,
@@ -253,13 +256,12 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
         machine=place.machine,
         config=config,
     )
-    resources = place.resources(config)
     return Flight(
         order,
         trial._trial_id,
         list(known),
         goal=place.goal,
-        gpus=resources.get("GPU", place.gpus),
+        gpus=gpus,
         market=place.market,
         resources=resources,
         retries=dict(attributes.get("retries", {})),

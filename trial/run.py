@@ -20,7 +20,7 @@ from storage.costs import Cost, read_costs
 from storage.database import Address, away_in_words, open_existing, open_storage
 from storage.definition import DEFINITION
 from storage.drain import Drain
-from storage.errors import StorageError
+from storage.errors import NoStoreError
 from storage.lease import Lease, take_lease
 from storage.record import CONFIRM, TrialRecord, least_violations, read_records, stages_of, to_frame
 from storage.study import StudyStore
@@ -47,20 +47,11 @@ class SweepOutcome:
     report: Path
     config_path: Path | None  # of the best configuration, YAML
     rungs: list[RungTrust]  # whether ASHA's cuts can be trusted
+    least_violations: dict[str, float]  # constraint -> by how much the nearest COMPLETE trial breaks it; at most 0: not
     costs: dict[str, Cost]  # study -> what it took
     storage_url: Address
     storage_option: str | None  # as it was given; None: the folder's own
     stopped: str | None  # why it stopped early
-
-    @property
-    def nearest_misses(self) -> dict[str, float]:
-        """Constraint -> by how much the COMPLETE trial that breaks it least does; those that some trial keeps, too, at
-        most 0."""
-        storage = open_existing(self.storage_url)
-        try:
-            return least_violations(read_records(storage, self.study))
-        finally:
-            storage.engine.dispose()
 
     @property
     def studies(self) -> dict[str, optuna.Study]:
@@ -131,7 +122,7 @@ def refuse_what_the_store_would(prepared: Prepared, console: Console) -> None:
     """
     try:
         storage = open_existing(prepared.request.storage_url)
-    except StorageError:  # none is there yet
+    except NoStoreError:
         return
     try:
         refuse_other_definitions(storage, _study_name(storage, prepared, console), prepared)
@@ -234,7 +225,8 @@ def _finish(storage: RDBStorage, name: str, prepared: Prepared, stop: StopReques
     best_path = folder / "best.yaml"
     best = export_best(storage, name, best_path) if name in studies else None
     report = folder / "report.html"
-    rungs = prepared.early.rungs if prepared.early else []
+    rungs = prepared.early.rungs if prepared.early and name in studies else []
+    records = read_records(storage, name) if name in studies else []
     with console.status("writing the report"):
         write_report(storage, name, report)
     return SweepOutcome(
@@ -243,7 +235,8 @@ def _finish(storage: RDBStorage, name: str, prepared: Prepared, stop: StopReques
         best=best,
         report=report,
         config_path=best_path if best else None,
-        rungs=rung_trust(read_records(storage, name), rungs) if name in studies else [],
+        rungs=rung_trust(records, rungs),
+        least_violations=least_violations(records),
         costs=read_costs(storage.engine, studies),
         storage_url=request.storage_url,
         storage_option=request.storage,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from search_spaces.config import TrialConfig
 from search_spaces.space import REFERENCE
-from storage.definition import DEFINITION, EPOCHS, differences, refuse_changed
+from storage.definition import DEFINITION, changes, plain, refuse_changed
 from storage.lease import Lease
 from storage.record import CONFIRM
 from storage.study import StudyStore
@@ -149,10 +148,8 @@ def refuse_other_definitions(storage: RDBStorage, name: str, prepared: Prepared)
     for stage, study in (("search", name), ("confirm", f"{name}{CONFIRM}")):
         if stage in prepared.request.stages and study in known and not prepared.request.accept_changes:
             has_trials = storage.get_n_trials(known[study]._study_id) > 0
-            definition = known[study].user_attrs.get(DEFINITION)
-            if has_trials and definition is not None:
-                wanted = definition_of(study, prepared) | {EPOCHS: prepared.base.train.epochs}
-                refuse_changed(study, differences(definition, json.loads(json.dumps(wanted))))
+            wanted = plain(definition_of(study, prepared), prepared.base.train.epochs)
+            refuse_changed(study, changes(known[study].user_attrs.get(DEFINITION), wanted, has_trials))
 
 
 def _settings(config: TrialConfig) -> dict[str, Any]:

@@ -89,6 +89,8 @@ def _study(study: str, records: list[TrialRecord]) -> list[Text | Table]:
         parts.append(Text(f"  best trial {best.number}, RankIC {best.value:+.4f}"))
     if running := [record for record in records if record.state == "RUNNING"]:
         parts.append(_running(running))
+        if any(not record.curve for record in running):
+            parts.append(Text("  without an epoch: in the first one, or asked for and waiting for a place"))
     failed = [record for record in records if record.state == "FAIL"]
     for record in failed[-SHOWN_FAILURES:]:
         sentence = str(record.attributes.get("sentence", "")).partition("\n")[0][:SENTENCE_LENGTH]
@@ -102,7 +104,7 @@ def _running(records: list[TrialRecord]) -> Table:
         table.add_column(heading, justify="right")
     for record in records:
         epochs = (record.config or {}).get("train", {}).get("epochs", "?")
-        last = f"{record.curve[-1]['value']:+.4f}" if record.curve else "asked"
+        last = f"{record.curve[-1]['value']:+.4f}" if record.curve else ""
         table.add_row(
             str(record.number), f"{len(record.curve)}/{epochs}", last, str(record.attributes.get("attempts", ""))
         )

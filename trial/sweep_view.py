@@ -123,7 +123,7 @@ def _why_no_best(outcome: SweepOutcome) -> str:
     number = outcome.counts[outcome.study]["COMPLETE"]
     if not number:
         return "no search trial is COMPLETE"
-    least = ", ".join(f"{name} by {excess:.3g}" for name, excess in outcome.nearest_misses.items())
+    least = ", ".join(f"{name} by {excess:.3g}" for name, excess in outcome.least_violations.items())
     return f"none of the {counted(number, 'COMPLETE trial')} keeps to its constraints (least broken: {least})"
 
 

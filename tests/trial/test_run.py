@@ -321,8 +321,8 @@ def test_several_objectives_and_a_constraint_are_told_and_kept(
         assert trial.values[3] == record.curve[-1]["peak_memory_mib"]
         assert trial.constraints["memory<=1"] == trial.values[3] - 1
     assert outcome.best is None, "no trial keeps within 1 MiB"
-    assert list(outcome.nearest_misses) == ["memory<=1"]
-    assert outcome.nearest_misses["memory<=1"] > 100
+    assert list(outcome.least_violations) == ["memory<=1"]
+    assert outcome.least_violations["memory<=1"] > 100
 
 
 def test_a_second_driver_is_refused_while_the_first_one_lives(sweep_panel: Path, tmp_path: Path) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from search_spaces.config import TrialConfig
-from trial.machine import Machine
-from trial.order import Flight, TrialOrder
+from tests.trial.flights import flight as a_flight
+from trial.order import Flight
 from trial.scheduler import StudyASHA
 
 
@@ -17,18 +15,7 @@ def curve(*best: float) -> tuple[dict[str, Any], ...]:
 
 
 def flight(*best: float) -> Flight:
-    order = TrialOrder(
-        study="s",
-        number=9,
-        attempt=1,
-        folder=Path("x"),
-        resume_from=None,
-        known_epochs=len(best),
-        store=Path("y"),
-        machine=Machine(),
-        config=TrialConfig(),
-    )
-    return Flight(order, 9, list(curve(*best)))
+    return a_flight(9, known_epochs=len(best), results=list(curve(*best)))
 
 
 def decide(scheduler: StudyASHA, trial: Any, epoch: int, value: float) -> str:
