@@ -25,6 +25,8 @@ from ray import tune
 from ray.util import ActorPool
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.engine import default
 
 from benchmarks.measure import private_mib
 from benchmarks.trivial import SECONDS
@@ -36,6 +38,11 @@ from trial.settings import read_settings
 
 EPOCH_SECONDS, EPOCHS, TRIALS = 0.05, 4, 48
 LOOK_SECONDS = 1.0  # between two looks at the driver's memory
+UNTOLD = (  # what SQLAlchemy does on a connection without an event
+    (default.DefaultDialect, "do_commit"),
+    (default.DefaultDialect, "do_ping"),
+    (psycopg.PGDialect_psycopg, "do_ping"),
+)
 WORKLOAD = "trial.session"  # torch, the network, the loader
 
 
@@ -123,13 +130,13 @@ def compare(runs: Path, trials: int, rounds: int) -> dict[str, float]:
 
 
 class StoreTime:
-    """Seconds that this process spends in the database, from each statement's start to its end, commits included."""
+    """Seconds that this process spends in the database, from each statement's start to its end; commits and the
+    pool's pings count too."""
 
     def __init__(self) -> None:
         self.seconds, self._started = 0.0, 0.0
         sa.event.listen(sa.Engine, "before_cursor_execute", self._begin)
         sa.event.listen(sa.Engine, "after_cursor_execute", self._end)
-        self._commit = sa.engine.default.DefaultDialect.do_commit
 
     def _begin(self, *_: Any) -> None:
         self._started = time.perf_counter()
@@ -139,18 +146,24 @@ class StoreTime:
 
     @contextmanager
     def watching(self) -> Iterator[StoreTime]:
-        own, commit = self, self._commit
-
-        def timed(dialect: Any, connection: Any) -> None:
-            started = time.perf_counter()
-            commit(dialect, connection)
-            own.seconds += time.perf_counter() - started
-
-        sa.engine.default.DefaultDialect.do_commit = timed  # type: ignore[method-assign]
+        originals = [(kind, name, getattr(kind, name)) for kind, name in UNTOLD]
+        for kind, name, original in originals:
+            setattr(kind, name, self._timed(original))
         try:
             yield self
         finally:
-            sa.engine.default.DefaultDialect.do_commit = commit  # type: ignore[method-assign]
+            for kind, name, original in originals:
+                setattr(kind, name, original)
+
+    def _timed(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return original(*args)
+            finally:
+                self.seconds += time.perf_counter() - started
+
+        return timed
 
 
 def long_study(url: str, runs: Path, trials: int, epochs: int) -> dict[str, float]:

@@ -43,7 +43,7 @@ def run_trivial(
     study = StudyStore(storage, name, guard=lease.renew)
     base = TrialConfig().replace(**{"train.epochs": epochs})
     sampler = partial(make_sampler, SweepRequest(space="gat_ablation", sampler="random"))
-    place = Place(runs, runs / "no-market", Machine(), "code", "provenance")
+    place = Place(runs, runs / "no-market", Machine(), "code", "provenance", exclusively=lease.in_turn)
     with Display(Console(quiet=True), "search", study, trials, epochs) as display:
         run_stage(
             StageRun(

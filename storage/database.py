@@ -22,6 +22,7 @@ from storage.tables import check_version, create_tables, has_tables
 
 BUSY_TIMEOUT_SECONDS = 60
 CONNECT_TIMEOUT_SECONDS = 5
+LOCK_TIMEOUT_SECONDS = 60  # that a statement on PostgreSQL waits for a row, or for its turn
 BACK_OFF_SECONDS = (0.2, 1.0, 5.0)
 START_UP_SECONDS = 60.0  # that a server which recovers after a crash is waited for
 STARTING = ("starting up", "in recovery mode", "not yet accepting connections", "shutting down")
@@ -191,20 +192,30 @@ def open_existing(url: Address) -> RDBStorage:
 def _connect(parsed: sa.URL, create: bool) -> RDBStorage:
     """Optuna's storage on our connection settings, with our tables where they are to be made."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    is_sqlite = parsed.get_backend_name() == "sqlite"
-    connect_args = {"timeout": BUSY_TIMEOUT_SECONDS} if is_sqlite else {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
     storage = RDBStorage(
         parsed.render_as_string(hide_password=False),
-        engine_kwargs={"connect_args": connect_args, "pool_pre_ping": True},
+        engine_kwargs={"connect_args": _connect_args(parsed), "pool_pre_ping": True},
         skip_table_creation=not create,
         skip_compatibility_check=not create,
     )
-    if is_sqlite:
-        sa.event.listen(storage.engine, "connect", _relax_sync)
-        storage.engine.dispose()  # the connection that Optuna opened before we listened
+    sa.event.listen(storage.engine, "connect", _SETTINGS[parsed.get_backend_name()])
+    storage.engine.dispose()  # the connection that Optuna opened before we listened
     if create:
         create_tables(storage.engine)
     return storage
+
+
+def connecting(parsed: sa.URL, **kwargs: Any) -> sa.Engine:
+    """One more engine for an open store, with the same settings."""
+    engine = sa.create_engine(parsed, connect_args=_connect_args(parsed), **kwargs)
+    sa.event.listen(engine, "connect", _SETTINGS[parsed.get_backend_name()])
+    return engine
+
+
+def _connect_args(parsed: sa.URL) -> dict[str, int]:
+    if parsed.get_backend_name() == "sqlite":
+        return {"timeout": BUSY_TIMEOUT_SECONDS}
+    return {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
 
 
 def persistently(action: Callable[[], Result], passing: tuple[type[Exception], ...] = PASSING) -> Result:
@@ -309,3 +320,13 @@ def _write_ahead(path: str) -> None:
 def _relax_sync(connection: sqlite3.Connection, _: object) -> None:
     """With WAL, NORMAL loses nothing when the process dies, and costs no disk flush per write."""
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _limit_waiting(connection: Any, _: object) -> None:
+    """A driver that hangs while it holds a lock does not hang the others for ever."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+    connection.commit()
+
+
+_SETTINGS: dict[str, Callable[[Any, object], None]] = {"sqlite": _relax_sync, "postgresql": _limit_waiting}

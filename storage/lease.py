@@ -123,14 +123,13 @@ class Lease:
             yield
             return
         key = {"key": zlib.crc32(f"ask {self.study}".encode())}
-        with self.engine.connect() as connection:
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), key)
             try:
                 yield
             finally:
                 with suppress(*PASSING):  # a lost session has lost its lock too
                     connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), key)
-                    connection.rollback()
 
 
 class JoinedLease(Lease):

@@ -67,7 +67,8 @@ def read_records(storage: RDBStorage, study_name: str) -> list[TrialRecord]:
         StorageError: no such study; names those that exist.
     """
     study = load_study(storage, study_name)
-    curves = read_curves(storage.engine, study_name)
+    with storage.engine.connect() as connection:
+        curves = read_curves(connection, study_name)
     return [_record(trial, curves.get(trial.number, ())) for trial in study.get_trials(deepcopy=False)]
 
 
@@ -122,15 +123,16 @@ def stages_of(storage: RDBStorage, name: str) -> list[str]:
     return found
 
 
-def read_curves(engine: sa.Engine, study_name: str, number: int | None = None) -> dict[int, tuple[dict[str, Any], ...]]:
+def read_curves(
+    connection: sa.Connection, study_name: str, number: int | None = None
+) -> dict[int, tuple[dict[str, Any], ...]]:
     """Trial number -> its EpochResults in order, as our table holds them; of one trial where it is given."""
     query = sa.select(epochs.c.number, epochs.c.result).where(epochs.c.study == study_name)
     if number is not None:
         query = query.where(epochs.c.number == number)
     curves: dict[int, list[dict[str, Any]]] = {}
-    with engine.connect() as connection:
-        for of, result in connection.execute(query.order_by(epochs.c.number, epochs.c.epoch)):
-            curves.setdefault(of, []).append(result)
+    for of, result in connection.execute(query.order_by(epochs.c.number, epochs.c.epoch)):
+        curves.setdefault(of, []).append(result)
     return {number: tuple(results) for number, results in curves.items()}
 
 

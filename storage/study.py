@@ -21,6 +21,7 @@ from storage.database import append_row, persistently
 from storage.definition import DEFINITION, changes, plain, refuse_changed
 from storage.draft import take_drawn
 from storage.errors import StorageError
+from storage.line import by_itself
 from storage.record import CONSTRAINTS, read_curves
 from storage.tables import attempts, events, ledger
 from storage.writes import (
@@ -157,17 +158,19 @@ class StudyStore:
         """The trials that the next `ask` goes on with, in its order."""
         return self._trials(TrialState.WAITING)
 
-    def ask(self, cell: Mapping[str, Any] | None = None) -> optuna.Trial:
+    def ask(self, cell: Mapping[str, Any] | None = None, some_wait: bool | None = None) -> optuna.Trial:
         """The next waiting trial, or a new one; `cell` fixes the parameters of a new one.
 
-        What `Study.ask` does, each part tried again by itself: all of it again would ask for another trial.
+        What `Study.ask` does, each part tried again by itself: all of it again would ask for another trial. A caller
+        that has just counted says whether `some_wait`.
         """
         self._guard()
-        is_waited_for = bool(self.counts()[TrialState.WAITING.name])
-        if cell is not None and not is_waited_for:
+        if some_wait is None:
+            some_wait = bool(self.counts()[TrialState.WAITING.name])
+        if cell is not None and not some_wait:
             persistently(lambda: self.study.enqueue_trial(dict(cell)))
-            is_waited_for = True
-        trial_id = persistently(self.study._pop_waiting_trial_id) if is_waited_for else None
+            some_wait = True
+        trial_id = persistently(self.study._pop_waiting_trial_id) if some_wait else None
         if trial_id is None:
             trial_id = persistently(lambda: self.study._storage.create_new_trial(self.study._study_id))
         self.study._thread_local.cached_all_trials = None
@@ -187,7 +190,7 @@ class StudyStore:
 
     def known_epochs(self, number: int) -> tuple[dict[str, Any], ...]:
         """The EpochResults that are recorded for a trial."""
-        return persistently(lambda: read_curves(self.storage.engine, self.name, number).get(number, ()))
+        return self._read(lambda connection: read_curves(connection, self.name, number).get(number, ()))
 
     def set_attributes(self, trial_id: int, attributes: Mapping[str, Any]) -> None:
         """All of them, or none; those of a trial that was told stay as they are."""
@@ -270,16 +273,17 @@ class StudyStore:
 
     def _read(self, query: Callable[[sa.Connection], Result]) -> Result:
         def read() -> Result:
-            with self.storage.engine.connect() as connection:
+            with by_itself(self.storage.engine) as connection:
                 return query(connection)
 
         return persistently(read)
 
     def _insert_epoch(self, trial_id: int, row: Mapping[str, Any]) -> bool:
-        with self.storage.engine.begin() as connection:
+        told = row["result"].get("events", ())
+        with self.storage.engine.begin() if told else by_itself(self.storage.engine) as connection:
             if not put_epoch(connection, trial_id, row):
                 return False
-            for event in row["result"].get("events", ()):
+            for event in told:
                 self._insert_event(connection, event["kind"], event["sentence"], row["number"])
         return True
 

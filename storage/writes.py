@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,28 +28,43 @@ params: sa.Table = models.TrialParamModel.__table__
 attributes: sa.Table = models.TrialUserAttributeModel.__table__
 system_attributes: sa.Table = models.TrialSystemAttributeModel.__table__
 FINITE = {"value_type": "FINITE"}
+KINDS: dict[str, Any] = {"postgresql": postgresql, "sqlite": sqlite}  # that know what to do about conflicts
+GIVEN = "given_"  # begins the parameters of a statement that are a row's values
+ONE: sa.ColumnElement[int] = sa.literal_column(
+    "1"
+)  # returned for each row that is written; several rows then go in one statement
+TRIAL = sa.bindparam("trial_id", type_=sa.Integer)
 CONSTRAINT = "constraints:"  # begins the key by which Optuna's samplers know a constraint
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
     """Inserts the row; false, and nothing changed, where its key is there already."""
-    statement = _insert(connection, table).values(**row).on_conflict_do_nothing().returning(sa.literal_column("1"))
-    return connection.execute(statement).first() is not None
+    return connection.execute(_new_row(connection.dialect.name, table), dict(row)).first() is not None
+
+
+def insert_missing(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts those rows whose key is not there yet."""
+    if rows:
+        connection.execute(_new_row(connection.dialect.name, table), [dict(row) for row in rows])
 
 
 def put(
-    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str], value: str
+    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], key: tuple[str, ...], value: str
 ) -> None:
     """Inserts the rows; where a key is there already, its value is replaced."""
     if rows:
-        statement: Any = _insert(connection, table).values(list(rows))
-        excluded = statement.excluded[value]
-        connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_={value: excluded}))
+        connection.execute(_replacing(connection.dialect.name, table, key, value), [dict(row) for row in rows])
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> Any:
-    """Of the kind that knows what to do about conflicts."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+@cache
+def _new_row(dialect: str, table: sa.Table) -> Any:
+    return KINDS[dialect].insert(table).on_conflict_do_nothing().returning(ONE)
+
+
+@cache
+def _replacing(dialect: str, table: sa.Table, key: tuple[str, ...], value: str) -> Any:
+    statement = KINDS[dialect].insert(table)
+    return statement.on_conflict_do_update(index_elements=key, set_={value: statement.excluded[value]}).returning(ONE)
 
 
 def is_finished(connection: sa.Connection, trial_id: int) -> bool:
@@ -60,21 +76,33 @@ def is_finished(connection: sa.Connection, trial_id: int) -> bool:
 def put_epoch(connection: sa.Connection, trial_id: int, row: Mapping[str, Any]) -> bool:
     """A row of our table of epochs and its copy as an intermediate value; false, and nothing changed, where it is there
     already or the trial was told. One statement where the database knows such, because each costs a round trip."""
-    given = [sa.literal(value, epochs.c[name].type) for name, value in row.items()]
-    open_trial = (trials.c.trial_id == trial_id) & trials.c.state.in_((TrialState.RUNNING, TrialState.WAITING))
-    found = sa.select(*given).select_from(trials).where(open_trial).with_for_update()
-    insert = _insert(connection, epochs).from_select(list(row), found).on_conflict_do_nothing()
-    if connection.dialect.name != "postgresql":
-        if connection.execute(insert.returning(sa.literal_column("1"))).first() is None:
-            return False
-        put_step(connection, trial_id, row["epoch"], row["value"])
-        return True
-    new = insert.returning(epochs.c.epoch, epochs.c.value).cte("new")
-    step = (sa.literal(trial_id), new.c.epoch, new.c.value, sa.literal("FINITE", steps.c.intermediate_value_type.type))
+    given = {"trial_id": trial_id} | {f"{GIVEN}{name}": value for name, value in row.items()}
+    if connection.dialect.name == "postgresql":
+        return bool(connection.execute(_epoch_and_step(), given).scalar_one())
+    if connection.execute(_epoch("sqlite"), given).first() is None:
+        return False
+    put_step(connection, trial_id, row["epoch"], row["value"])
+    return True
+
+
+@cache  # to build a statement takes longer than to run it
+def _epoch(dialect: str) -> Any:
+    """The row, as parameters, where its trial is open and it is not there yet."""
+    open_trial = (trials.c.trial_id == TRIAL) & trials.c.state.in_((TrialState.RUNNING, TrialState.WAITING))
+    row = [sa.bindparam(f"{GIVEN}{column.name}", type_=column.type) for column in epochs.c]
+    found = sa.select(*row).select_from(trials).where(open_trial).with_for_update()
+    insert = KINDS[dialect].insert(epochs).from_select(epochs.c.keys(), found).on_conflict_do_nothing()
+    return insert.returning(epochs.c.epoch, epochs.c.value)
+
+
+@cache
+def _epoch_and_step() -> sa.Select[int]:
+    """Both in one statement of PostgreSQL; the number of rows that are new."""
+    new = _epoch("postgresql").cte("new")
+    step = (TRIAL, new.c.epoch, new.c.value, sa.literal("FINITE", steps.c.intermediate_value_type.type))
     names = ["trial_id", "step", "intermediate_value", "intermediate_value_type"]
-    copied = _insert(connection, steps).from_select(names, sa.select(*step)).on_conflict_do_nothing()
-    counted = sa.select(sa.func.count()).select_from(new).add_cte(copied.returning(steps.c.step).cte("copied"))
-    return bool(connection.execute(counted).scalar_one())
+    copied = postgresql.insert(steps).from_select(names, sa.select(*step)).on_conflict_do_nothing()
+    return sa.select(sa.func.count()).select_from(new).add_cte(copied.returning(steps.c.step).cte("copied"))
 
 
 def put_step(connection: sa.Connection, trial_id: int, epoch: int, value: float) -> None:
@@ -109,8 +137,7 @@ def put_params(connection: sa.Connection, trial_id: int, drawn: Mapping[str, tup
         }
         for name, (value, distribution) in drawn.items()
     ]
-    if rows:
-        connection.execute(_insert(connection, params).values(rows).on_conflict_do_nothing())
+    insert_missing(connection, params, rows)
 
 
 def put_outcome(connection: sa.Connection, trial_id: int, state: TrialState, told: Sequence[float] | None) -> bool:

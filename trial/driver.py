@@ -179,7 +179,8 @@ def _scheduler(study: StudyStore, flights: dict[str, Flight], early: Early | Non
     if early is None:
         return FIFOScheduler()
     finished = {trial.number for trial in study.study.get_trials(deepcopy=False) if trial.state.is_finished()}
-    curves = read_curves(study.storage.engine, study.name)
+    with study.storage.engine.connect() as connection:
+        curves = read_curves(connection, study.name)
     past = {number: curve for number, curve in curves.items() if number in finished}
     return StudyASHA(flights, past, early.epochs, early.grace, early.reduction_factor)
 

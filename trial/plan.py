@@ -143,9 +143,10 @@ class SearchPlan:
             return None
         with self.place.exclusively():
             counts = self.study.counts()
-            if sum(counts.values()) - counts[TrialState.WAITING.name] >= self.target:
+            waiting = counts[TrialState.WAITING.name]
+            if sum(counts.values()) - waiting >= self.target:
                 return None
-            trial = draft(self.study.ask())
+            trial = draft(self.study.ask(some_wait=waiting > 0))
             if self._sampler is not None:  # what is drawn follows from the number, also where it is asked a second time
                 self.study.study.sampler = self._sampler(trial.number)
             return start_flight(self.study, trial, self.space.sample(trial, self.base), self.place)
@@ -224,7 +225,7 @@ def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, pl
     if "config" in attributes:
         config = validated(attributes["config"])
     attempt = int(attributes.get("attempts", 0))
-    known = study.known_epochs(trial.number)
+    known = study.known_epochs(trial.number) if attempt else ()
     folder, resources = place.runs / study.name / str(trial.number), place.resources(config)
     gpus = resources.get("GPU", place.gpus)
     study.start(

@@ -74,7 +74,8 @@ def test_curves_of_another_study_stay_out(study: StudyStore) -> None:
     other.ask()
     (record,) = read_records(other.storage, "other")
     assert record.curve == ()
-    assert set(read_curves(study.storage.engine, study.name)) == {0, 1}
+    with study.storage.engine.connect() as connection:
+        assert set(read_curves(connection, study.name)) == {0, 1}
 
 
 def test_a_frame_has_one_row_per_trial(records: list[TrialRecord]) -> None:

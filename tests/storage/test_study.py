@@ -156,7 +156,8 @@ class TestRecordedEpochs:
         values = [epoch / 1000 for epoch in range(num_epochs)]
         recorded = at_once(*(lambda trial=trial: record(study, trial, *values) for trial in trials))
         assert recorded == [[True] * num_epochs] * len(trials)
-        curves = read_curves(study.storage.engine, study.name)
+        with study.storage.engine.connect() as connection:
+            curves = read_curves(connection, study.name)
         for trial in trials:
             assert [result["value"] for result in curves[trial.number]] == values
             assert stored(study, trial).intermediate_values == dict(enumerate(values, start=1))
