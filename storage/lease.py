@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
@@ -50,7 +51,7 @@ class Lease:
         """
         self.engine, self.study = engine, study
         self.owner = uuid.uuid4().hex
-        self._renewed = time.time()
+        self._renewed, self._renewing = time.time(), Lock()
         holder = _row_of(self.engine, self.study)
         if holder is not None and _lives(holder):
             raise _held(holder)
@@ -93,12 +94,15 @@ class Lease:
             LeaseLostError: another driver, which took us for dead, has it.
             StoreAwayError: the store takes no write.
         """
-        now = time.time()
-        if now - self._renewed < RENEW_SECONDS:
-            return
+        with self._renewing:
+            now = time.time()
+            if now - self._renewed >= RENEW_SECONDS:
+                self._renew(now)
+                self._renewed = now
+
+    def _renew(self, now: float) -> None:
         if not persistently(lambda: self._prolong(leases, now)):
             raise LeaseLostError(f"the lease on study {self.study!r} was taken over by another driver; this one stops.")
-        self._renewed = now
 
     def _prolong(self, table: sa.Table, now: float) -> bool:
         longer = table.update().where(self._mine(table)).values(expires=now + LIFETIME_SECONDS)
@@ -138,7 +142,7 @@ class JoinedLease(Lease):
     def __init__(self, engine: sa.Engine, study: str) -> None:
         self.engine, self.study = engine, study
         self.owner = uuid.uuid4().hex
-        self._renewed, self._is_first = time.time(), False
+        self._renewed, self._renewing, self._is_first = time.time(), Lock(), False
         with self.engine.begin() as connection:
             connection.execute(joined.insert().values(**self._row()))
 
@@ -146,20 +150,16 @@ class JoinedLease(Lease):
     def is_first(self) -> bool:
         return self._is_first
 
-    def renew(self) -> None:
-        """As `Lease.renew`; before it leads, also looks whether the lease is free."""
+    def _renew(self, now: float) -> None:
+        """Before it leads, also looks whether the lease is free."""
         if self._is_first:
-            super().renew()
-            return
-        now = time.time()
-        if now - self._renewed < RENEW_SECONDS:
+            super()._renew(now)
             return
         if not persistently(lambda: self._prolong(joined, now)):
             raise LeaseLostError(f"this driver's place beside study {self.study!r} is gone; it stops.")
         holder = persistently(lambda: _row_of(self.engine, self.study))
         if holder is None or not _lives(holder):
             self._is_first = persistently(lambda: self._take(holder))
-        self._renewed = now
 
 
 def check_joinable(dialect: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
@@ -40,18 +41,24 @@ class _Line:
             held.close()
 
 
-_LINES: WeakKeyDictionary[sa.Engine, _Line] = WeakKeyDictionary()
+_LINES: WeakKeyDictionary[sa.Engine, dict[int, _Line]] = WeakKeyDictionary()  # of each thread
 
 
 @contextmanager
 def by_itself(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """For one statement, which is its own transaction. For the thread that writes; closed with the engine."""
+    """For one statement, which is its own transaction. Each thread has its connection; they are closed with the
+    engine."""
     if engine.dialect.name != "postgresql":
         with engine.begin() as connection:
             yield connection
         return
     if engine not in _LINES:
-        _LINES[engine] = line = _Line(engine.url)
-        sa.event.listen(engine, "engine_disposed", lambda _: line.close())
-    with _LINES[engine].connection() as connection:
+        _LINES[engine] = {}
+        sa.event.listen(engine, "engine_disposed", _close_lines)
+    with _LINES[engine].setdefault(get_ident(), _Line(engine.url)).connection() as connection:
         yield connection
+
+
+def _close_lines(engine: sa.Engine) -> None:
+    for line in _LINES[engine].values():
+        line.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.attempt import Ending, EpochReport
+from storage.behind import WriteBehind, WriteThrough, Writing
 from storage.database import away_in_words, is_there
 from storage.errors import LeaseLostError, StorageError, StoreAwayError
 from storage.study import StudyStore
@@ -28,17 +29,22 @@ class SpooledStudy:
 
     def __init__(self, study: StudyStore, path: Path, say: Said = lambda sentence: None) -> None:
         self.study, self.path, self._say = study, path, say
+        is_served = study.storage.engine.dialect.name == "postgresql"
+        self._epochs: Writing = WriteBehind() if is_served else WriteThrough()
         self.away: StoreAwayError | None = None  # since when it is
         self.away_since = 0.0
         self._looked, self._spooled = 0.0, 0
 
     def record_epoch(self, report: EpochReport) -> None:
-        self._write("epoch", vars(report))
+        """Its worker goes on meanwhile, and so does the driver: until the next write, which waits for this one."""
+        self._epochs.submit(lambda: self._write("epoch", vars(report)))
 
     def end(self, ending: Ending) -> None:
+        self._epochs.settle()
         self._write("end", ending.to_dict())
 
     def put_back(self, trial_id: int, attempt: int) -> None:
+        self._epochs.settle()
         self._write("put_back", {"trial_id": trial_id, "attempt": attempt})
 
     def went_away(self, error: StoreAwayError) -> None:
@@ -55,6 +61,7 @@ class SpooledStudy:
         """
         if self.away is None:
             return True
+        self._epochs.settle()
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return False
         self._looked = time.monotonic()
