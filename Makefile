@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
-WORKERS ?= 2
+WORKERS ?= 3
 # Torch and Ray are told their threads by the program; this keeps NumPy's from multiplying under them.
 export OMP_NUM_THREADS ?= 1
 
@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml
 sweep: $(STAMP)  ## The main job: search and confirm gat_ablation on the synthetic market, into runs/
 	$(BIN)/python -m trial.sweep gat_ablation $(ARGS)
 
-test: $(STAMP)  ## All tests but the long ones, by two workers (WORKERS=n)
+test: $(STAMP)  ## All tests but the long ones, by WORKERS=3 processes: those on Ray mostly wait
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-long: $(STAMP)  ## The tests that take minutes: chaos, full sweeps

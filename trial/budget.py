@@ -36,7 +36,7 @@ class Budget:
 
     @property
     def is_used_up(self) -> bool:
-        """Before each ask; what trials have said since the last look counts, or a study would depend on when that was."""
+        """Before each ask. What was said since the last look counts: a study must not depend on when that was."""
         if self.reason is None:
             self.reason = self._of_time() or self._of_patience()
         return self.reason is not None

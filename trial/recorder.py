@@ -16,7 +16,7 @@ from trial.failures import Failure
 from trial.interrupt import RECYCLED, TAKEN_AWAY, ask_to_leave
 from trial.order import Flight, Outcome
 from trial.ray_errors import classified
-from trial.ray_repairs import forget_statistics
+from trial.ray_repairs import forget
 from trial.retries import Retries
 from trial.unsaved import Unsaved
 
@@ -62,14 +62,14 @@ class StudyRecorder(Unsaved, Callback):
         if flight.outcome is None and not flight.is_held:
             self._give_up(flight)
         self._finish(flight)
-        forget_statistics(trial)
+        forget(trial)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         flight = self._flights.pop(trial.trial_id)
         if flight.outcome is None:
             self._judge(flight, trial)
         self._finish(flight)
-        forget_statistics(trial)
+        forget(trial)
 
     def _judge(self, flight: Flight, trial: Any) -> None:
         """A worker that ended without a word to Ray."""

@@ -6,19 +6,24 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from data.commands import inspect_app, prepare_app, synthetic_app
 from data.describe import describe
 from data.prepare import prepare
 from data.settings import read_data_config, suited
 from data.synthetic import LARGEST_EFFECT, SyntheticConfig, generate
 
 ROOT = Path(__file__).parents[2]
+APPS = {"data.prepare": prepare_app, "data.inspect": inspect_app, "data.synthetic": synthetic_app}
 SETTINGS = """
 horizons: [1, 5]
 window: 5
@@ -27,18 +32,39 @@ graph: {kind: none}
 """
 
 
-def run(folder: Path, *arguments: object, columns: int | None = 200) -> subprocess.CompletedProcess[str]:
+class Done(NamedTuple):
+    """What a command left on the screen."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run_process(folder: Path, *arguments: object, columns: int | None = 200) -> Done:
     """`python -m ...` in an empty folder of the user's, on a screen of so many columns, or of none."""
     command = [sys.executable, "-m", *map(str, arguments)]
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
     if columns is not None:
         environment["COLUMNS"] = str(columns)
-    return subprocess.run(
+    done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
-def assert_refused(done: subprocess.CompletedProcess[str], *parts: str, num_lines: int = 1) -> None:
+def run(folder: Path, command: object, *arguments: object, columns: int | None = 200) -> Done:
+    """The same within this process, which has imported everything already."""
+    app = APPS[str(command)]
+    with chdir(folder):
+        done = CliRunner(env={"COLUMNS": None if columns is None else str(columns)}).invoke(
+            app, [str(argument) for argument in arguments], prog_name=f"python -m {command}"
+        )
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Done(done.exit_code, done.stdout, done.stderr)
+
+
+def assert_refused(done: Done, *parts: str, num_lines: int = 1) -> None:
     """Exit status 2, and on stderr so many lines, each of which says that it is an error; no traceback."""
     assert done.returncode == 2, done
     assert "Traceback" not in done.stdout + done.stderr
@@ -68,7 +94,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_prepare_says_what_it_needs_before_what_it_made_and_twice_does_nothing(folder: Path) -> None:
-    first = run(folder, "data.prepare", "panel.parquet", "--data-config", "settings.yaml")
+    first = run_process(folder, "data.prepare", "panel.parquet", "--data-config", "settings.yaml")
     assert (first.returncode, first.stderr) == (0, "")
     lines = first.stdout.splitlines()
     assert lines[0].startswith("data: 1,200 rows become 94 days x 12 stocks x ")
@@ -101,7 +127,7 @@ def test_prepare_tells_its_doubts_and_succeeds(folder: Path) -> None:
 def test_prepare_refuses_a_panel_with_errors_and_leaves_nothing(folder: Path) -> None:
     table = pa.concat_tables([market(), market().slice(600, 2)])
     pq.write_table(table, folder / "panel.parquet")
-    done = run(folder, "data.prepare", "panel.parquet", "--data-config", "settings.yaml")
+    done = run_process(folder, "data.prepare", "panel.parquet", "--data-config", "settings.yaml")
     assert_refused(done, "(date, code) must be unique. date, code: 2 rows (first: ", "Remove the duplicates.")
     assert sorted(path.name for path in folder.iterdir()) == ["panel.parquet", "settings.yaml"]
 
@@ -254,7 +280,7 @@ CHECKS = [
 
 def test_inspect_tells_errors_and_doubts_as_a_table_and_refuses(folder: Path) -> None:
     pq.write_table(damaged(), folder / "panel.parquet")
-    done = run(folder, "data.inspect", "panel.parquet", "--data-config", "settings.yaml")
+    done = run_process(folder, "data.inspect", "panel.parquet", "--data-config", "settings.yaml")
     assert (done.returncode, done.stderr) == (2, "")
     assert "count, example, and what to do" in done.stdout
     rows = rows_of(done.stdout)
@@ -291,7 +317,7 @@ def test_inspect_with_doubts_alone_succeeds(folder: Path) -> None:
 
 def test_synthetic_writes_a_market_that_inspects_clean_and_says_the_best_score(tmp_path: Path) -> None:
     size = ["--stocks", 12, "--days", 80, "--sectors", 2, "--null", "--seed", 3]
-    done = run(tmp_path, "data.synthetic", "deep/market.parquet", *size)
+    done = run_process(tmp_path, "data.synthetic", "deep/market.parquet", *size)
     assert (done.returncode, done.stderr) == (0, "")
     assert "best possible mean daily RankIC, entered one close later: 1d +0.0000, 5d +0.0000" in done.stdout
     assert "note: too short for a sweep. " in done.stdout
@@ -372,7 +398,7 @@ def test_synthetic_refuses_a_place_where_it_cannot_write(tmp_path: Path) -> None
     ],
 )
 def test_help_names_every_option(tmp_path: Path, command: str, options: list[str]) -> None:
-    done = run(tmp_path, command, "--help")
+    done = run_process(tmp_path, command, "--help")
     assert done.returncode == 0
     assert all(option in done.stdout for option in options), done.stdout
 

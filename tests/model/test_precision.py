@@ -81,10 +81,12 @@ def test_an_unknown_slot_cannot_be_checkpointed() -> None:
         network(REFERENCE, checkpointed=("gate",))
 
 
-@pytest.mark.parametrize("graph", [pytest.param("gatv2", marks=pytest.mark.long), "identity"])
-def test_a_compiled_network_gives_the_same_scores_and_keeps_its_names(graph: str) -> None:
+@pytest.mark.parametrize(
+    "without", [pytest.param((), marks=pytest.mark.long), ("graph", "temporal", "selection", "augment")]
+)
+def test_a_compiled_network_gives_the_same_scores_and_keeps_its_names(without: tuple[str, ...]) -> None:
     """Traced by dynamo and differentiated ahead of time; the code generator is the machine's to have."""
-    config = REFERENCE if graph == "gatv2" else variant(REFERENCE, graph={"kind": "identity"})
+    config = variant(REFERENCE, **{slot: {"kind": "identity"} for slot in without})
     plain, compiled = network(config), network(config)
     compiled.compile(backend="aot_eager")
     assert compiled.state_dict().keys() == plain.state_dict().keys()

@@ -148,7 +148,7 @@ def outline(records: list[TrialRecord]) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize(
     ("kills", "trials", "epochs"),
-    [pytest.param(3, 6, 5, id="short"), pytest.param(20, 60, 6, id="long", marks=pytest.mark.long)],
+    [pytest.param(3, 4, 4, id="short"), pytest.param(20, 60, 6, id="long", marks=pytest.mark.long)],
 )
 def test_a_study_survives_the_death_of_driver_workers_and_store(
     ray_head: str, sweep_panel: Path, tmp_path: Path, server: Server, kills: int, trials: int, epochs: int

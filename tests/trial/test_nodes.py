@@ -111,7 +111,7 @@ def test_a_node_that_does_not_see_the_runs_is_refused_by_name(
         wait_for_nodes(cluster, 2)
         driver = start(runs, sweep_panel, cluster.address)
         told, _ = driver.communicate(timeout=PATIENCE_SECONDS)
-        assert driver.returncode != 0
+        assert driver.returncode != 0, told
         assert f"every node must see {runs}" in told
         assert told.count("cannot: ") == 1, told
         assert not list(runs.glob(f"{NAME}/*"))
