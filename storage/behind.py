@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 Write = Callable[[], object]
@@ -41,6 +41,8 @@ class WriteBehind:
         self._pending = self._thread.submit(write)
 
     def settle(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.result()
+        if self._pending is None:
+            return
+        wait([self._pending])  # who is interrupted here has it pending still
+        done, self._pending = self._pending, None
+        done.result()
