@@ -156,6 +156,17 @@ def test_patience_ends_the_search_once_nothing_was_better_for_so_long(url: str, 
     assert impatient.reason == "nothing was better than trial 1 for 2 trials"
 
 
+def test_patience_does_not_depend_on_when_somebody_looked(url: str, tmp_path: Path) -> None:
+    plan = open_plan(url, tmp_path)
+    never_looked = budget(plan, patience=2)
+    plan.place = replace(plan.place, closed=lambda: never_looked.is_used_up)
+    for value in (0.3, 0.2, 0.1):
+        one = plan.next_flight()
+        assert one is not None
+        complete(plan, one, value)
+    assert plan.next_flight() is None
+
+
 def test_gpu_hours_count_what_is_over_and_what_runs(url: str, tmp_path: Path) -> None:
     plan = open_plan(url, tmp_path)
     one = plan.next_flight()
