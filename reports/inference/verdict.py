@@ -1,0 +1,96 @@
+"""One word per arm, from a family of arms that is tested once.
+
+Holm 1979, Scandinavian Journal of Statistics 6; Schuirmann 1987 for 'no difference larger than X'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from statsmodels.stats.multitest import multipletests
+
+from reports.inference.effect import Effect
+
+ALPHA = 0.05
+EQUIVALENCE = 0.005  # X: a difference of daily RankIC that nobody would act on
+
+
+class Word(Enum):
+    """Of the arm against the reference."""
+
+    HELPS = "helps"
+    HURTS = "hurts"
+    NO_DIFFERENCE = "no difference larger than"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of one arm, in its family."""
+
+    word: Word
+    effect: Effect  # of the completed pairs
+    adjusted_p: float  # Holm's, within the family
+    low: float  # simultaneous over the family (Bonferroni), at 1 - ALPHA
+    high: float
+    why: str = ""  # where a word was taken back
+
+
+def verdicts(
+    effects: Mapping[str, Effect], with_missing: Mapping[str, Effect] | None = None, equivalence: float = EQUIVALENCE
+) -> dict[str, Verdict]:
+    """What may be said of every arm.
+
+    Args:
+        effects: of the completed pairs, by arm; together they are the family.
+        with_missing: of the same arms, where diverged or failed trials count as zero skill; None: none is missing.
+        equivalence: X, declared before launch.
+
+    Returns:
+        By arm. A word needs Holm's test and the simultaneous interval; where missing pairs change it, it is undecided.
+    """
+    own = _family(effects, equivalence)
+    if with_missing is None:
+        return own
+    filled = _family(with_missing, equivalence)
+    return {arm: _agreed(verdict, filled[arm]) for arm, verdict in own.items()}
+
+
+def _family(effects: Mapping[str, Effect], equivalence: float) -> dict[str, Verdict]:
+    adjusted = holm([found.p_value for found in effects.values()])
+    level = 1 - ALPHA / max(1, len(effects))
+    return {
+        arm: _verdict(found, p, found.interval(level), equivalence)
+        for (arm, found), p in zip(effects.items(), adjusted, strict=True)
+    }
+
+
+def _verdict(found: Effect, adjusted: float, interval: tuple[float, float], equivalence: float) -> Verdict:
+    low, high = interval
+    within = found.interval(1 - 2 * ALPHA)
+    if adjusted <= ALPHA and (low > 0 or high < 0):
+        word = Word.HELPS if found.mean > 0 else Word.HURTS
+    elif -equivalence < within[0] and within[1] < equivalence:
+        word = Word.NO_DIFFERENCE
+    else:
+        word = Word.UNDECIDED
+    return Verdict(word, found, adjusted, low, high)
+
+
+def _agreed(own: Verdict, filled: Verdict) -> Verdict:
+    if own.word is filled.word:
+        return own
+    why = f"with zero skill for the missing pairs: {filled.word.value}"
+    return Verdict(Word.UNDECIDED, own.effect, own.adjusted_p, own.low, own.high, why)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted so that each is compared with the family's alpha."""
+    return [float(p) for p in multipletests(p_values, alpha=ALPHA, method="holm")[1]] if p_values else []
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """For what is exploratory: the share of false findings, Benjamini and Hochberg 1995."""
+    return [float(p) for p in multipletests(p_values, method="fdr_bh")[1]] if p_values else []
