@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
+import pandas as pd
 
 from data.config import CorrelationGraphConfig, SectorGraphConfig
 
@@ -140,7 +140,7 @@ def _unit_rows(window_TN: np.ndarray, config: CorrelationGraphConfig) -> np.ndar
     """[n, T] float32 whose inner products are the correlations of the chosen kind; a constant stock is a zero row."""
     x = window_TN.astype(np.float32)
     if config.method == "rank":
-        x = np.where(np.isfinite(x), rankdata(x, axis=0, nan_policy="omit"), np.nan).astype(np.float32)
+        x = pd.DataFrame(x).rank().to_numpy(np.float32)  # missing values stay so
     weight = np.ones((len(x), 1), np.float32)
     if config.method == "exponential":
         weight = (0.5 ** (np.arange(len(x))[::-1, None] / config.half_life)).astype(np.float32)

@@ -60,7 +60,8 @@ def wait_for_nodes(cluster: Cluster, number: int) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("driver_dies", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("driver_dies", [False, True])
 def test_trials_of_a_dead_node_go_on_elsewhere_and_do_not_count_as_failures(
     cluster: Cluster, sweep_panel: Path, tmp_path: Path, driver_dies: bool
 ) -> None:
