@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from reports.section import Builder
-from reports.sections import confirm, curves, failures, importances, provenance, summary, trials
+from reports.sections import confirm, curves, effects, failures, importances, provenance, summary, trials
 
 SECTIONS: tuple[Builder, ...] = (
     summary.build,
+    effects.build,
     confirm.build,
     curves.build,
     importances.build,

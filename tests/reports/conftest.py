@@ -26,8 +26,14 @@ ABOUT = {
 }
 
 
-def epoch(number: int, value: float, is_last: bool) -> dict[str, object]:
+HORIZONS = [1, 5]
+
+
+def epoch(number: int, value: float, is_last: bool, month: int = 6) -> dict[str, object]:
+    """An EpochResult whose skill is a little better every day of a month."""
+    daily = {f"2021-{month:02d}-{day:02d}": [value / 2, value + day / 1000] for day in range(1, 29)}
     return {
+        "daily_rank_ic": daily,
         "epoch": number,
         "is_last": is_last,
         "value": value,
@@ -44,13 +50,15 @@ def add_trial(
     trial = study.ask()
     trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
     trial.suggest_categorical("gat", (True, False))
+    config = {"train": {"epochs": 2}, "data": {"horizons": HORIZONS}}
     study.set_attributes(
         trial._trial_id,
-        {"reason": reason, "sentence": sentence, "config": {"train": {"epochs": 2}}, "wall_seconds": 3.0, **attributes},
+        {"reason": reason, "sentence": sentence, "config": config, "wall_seconds": 3.0, **attributes},
     )
+    month = int(str(attributes.get("fold", "-6")).rpartition("-")[2])
     for position, value in enumerate(curve):
         is_last = state == TrialState.COMPLETE and position == len(curve) - 1
-        study.record_epoch(EpochReport(trial._trial_id, trial.number, epoch(position + 1, value, is_last)))
+        study.record_epoch(EpochReport(trial._trial_id, trial.number, epoch(position + 1, value, is_last, month)))
     study.tell(trial.number, state, curve[-1] if state == TrialState.COMPLETE else None)
 
 

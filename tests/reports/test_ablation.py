@@ -79,4 +79,4 @@ def test_a_browser_draws_every_figure_without_an_error(
     )
     found = re.search(r'<pre id="seen">(.*?)</pre>', dumped.stdout)
     assert found, dumped.stderr[-2000:]
-    assert html.unescape(found[1]) == '{"plots":3,"drawn":3,"overflow":0,"broken":0,"errors":0}'
+    assert html.unescape(found[1]) == '{"plots":4,"drawn":4,"overflow":0,"broken":0,"errors":0}'
