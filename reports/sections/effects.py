@@ -48,16 +48,7 @@ def build(evidence: Evidence) -> Section:
         figure(_forest(found, enough), 90 + 55 * len(found), "arm minus reference, with simultaneous intervals"),
         table(
             ("arm", "mean", "95 % low", "95 % high", "Holm's p", "in words", "what it turns"),
-            [
-                (
-                    arm,
-                    *map(signed, (v.effect.mean, v.low, v.high)),
-                    _probability(v.adjusted_p),
-                    word(v),
-                    about.get(arm, ""),
-                )
-                for arm, v in found.items()
-            ],
+            [(arm, *_row(verdict), about.get(arm, "")) for arm, verdict in found.items()],
         ),
         *map(paragraph, _remarks(found)),
         _details(found, enough, horizon),
@@ -72,8 +63,10 @@ def word(verdict: Verdict) -> str:
     return WORDS[verdict.word] + (f" ({verdict.why})" if verdict.why else "")
 
 
-def _probability(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+def _row(verdict: Verdict) -> tuple[str, ...]:
+    p = verdict.adjusted_p
+    numbers = map(signed, (verdict.effect.mean, verdict.low, verdict.high))
+    return *numbers, f"{p:.3f}" if p >= 0.001 else "< 0.001", word(verdict)
 
 
 def _nothing(why: str) -> Section:
