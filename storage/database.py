@@ -75,6 +75,8 @@ def _with_password_in_its_place(parsed: sa.URL) -> sa.URL:
         StorageError: it carries a password of another kind.
     """
     query = dict(parsed.query)
+    if parsed.password == "":  # or it would be shown as one
+        parsed = parsed._replace(password=None)
     if "password" in query:
         parsed = parsed.set(password=str(query.pop("password")), query=query)
     if others := [name for name in query if "password" in name.lower()]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import ray
 from ray._private import ray_constants
 
+from trial.ray_repairs import keep_signals_from_daemons
 from trial.resources import ClusterError, Node, Resources, refuse_unplaceable
 from trial.settings import ALLOCATOR_ENVIRONMENT, RAY_ENVIRONMENT, Settings
 
@@ -51,6 +52,7 @@ def _start(address: str | None, settings: Settings) -> None:
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ClusterError(f"the cluster at {address} cannot be joined: {error}") from error
         return
+    keep_signals_from_daemons()
     ray.init(
         address="local",  # never the cluster of somebody else on this machine
         num_cpus=os.cpu_count(),

@@ -39,19 +39,20 @@ def prove_shared(runs: Path, store: MarketStore) -> list[str]:
     asked = {_asked(node.key, question, token, store.folder): node for node in living_nodes()}
     try:
         answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=PATIENCE_SECONDS)
-        lacks = [(asked[each].name, f"gave no answer in {PATIENCE_SECONDS:.0f} s") for each in silent]
+        lacks = {asked[each]: f"gave no answer in {PATIENCE_SECONDS:.0f} s" for each in silent}
         for each in answered:
             answer = question.with_name(f"{question.name}-{asked[each].key}")
-            lacks.append((asked[each].name, _lack(each, answer, token, store)))
+            lacks[asked[each]] = _lack(each, answer, token, store)
     finally:
         for path in runs.glob(f".proof-{token}*"):
             path.unlink(missing_ok=True)
-    if lacking := [f"{name} {lack}" for name, lack in lacks if lack]:
+    living = {node.key for node in living_nodes()}  # one that died while it was asked is nobody's any more
+    if lacking := [f"{node.name} {lack}" for node, lack in lacks.items() if lack and node.key in living]:
         raise ClusterError(
             f"every node must see {runs}, where checkpoints and the prepared market lie, but {'; '.join(lacking)}. "
             f"Name --runs on a disk that all nodes share under one path, or take those nodes out of the cluster."
         )
-    return sorted(node.name for node in asked.values())
+    return sorted(node.name for node in asked.values() if node.key in living)
 
 
 def _asked(node: str, question: Path, token: str, store: Path) -> Any:

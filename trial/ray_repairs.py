@@ -1,11 +1,25 @@
-"""What Tune of Ray 2.60 does not survive, or keeps for ever, mended from outside."""
+"""What Ray 2.60 and its Tune do not survive, or keep for ever, mended from outside."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ray._private import services
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayActorError, RayError, RayTaskError
+
+
+class _InAGroupOfItsOwn(services.ConsolePopen):
+    """A signal to the driver's process group (a terminal, `timeout`, a batch system) does not reach it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, process_group=0, **kwargs)
+
+
+def keep_signals_from_daemons() -> None:
+    """Ray's own processes, started from here on, live until the driver has stopped cleanly. Should it be killed, the
+    kernel ends them with it (Ray asks for that)."""
+    services.ConsolePopen = _InAGroupOfItsOwn
 
 
 def survive_lost_workers() -> None:

@@ -33,6 +33,7 @@ from storage.database import Address, check_reachable, check_url, open_existing
 from storage.errors import StorageError
 from storage.lease import check_joinable
 from storage.record import CONFIRM, load_study
+from trial.duration import in_units
 from trial.order import Goal
 from trial.plan import MAX_SEEDS
 from trial.resources import Resources, check_cluster
@@ -205,10 +206,9 @@ def _check_budgets(request: SweepRequest) -> None:
         )
     budget = request.time_budget_seconds
     if request.drain_seconds and (budget is None or request.drain_seconds >= budget):
-        told = "none" if budget is None else f"{budget:g} s"
+        told = "there is none. Give both" if budget is None else f"that is {in_units(budget)}: no trial would start"
         raise SpaceError(
-            f"--drain must be shorter than --time-budget, but it is {request.drain_seconds:g} s of {told}: no trial "
-            f"would start."
+            f"--drain must be shorter than --time-budget; it is {in_units(request.drain_seconds)}, and {told}."
         )
 
 

@@ -12,12 +12,13 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from rich.console import Console
 
+from data.findings import counted
 from search_spaces.config import TrialConfig
 from search_spaces.space import REFERENCE
 from storage.definition import DEFINITION, changes, plain, refuse_changed
 from storage.lease import Lease
 from storage.record import CONFIRM
-from storage.study import StudyStore
+from storage.study import DRIVER, StudyStore
 from trial.adoption import Adoption
 from trial.budget import Budget
 from trial.cluster import most_memory_mib
@@ -119,6 +120,8 @@ def _opened(storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, co
     epochs, accept = prepared.base.train.epochs, prepared.request.accept_changes
     for change in study.define(definition_of(name, prepared), epochs, accept):
         console.print(f"{name}: accepted {change}", markup=False, soft_wrap=True)
+    if begun := [str(trial.number) for trial in study.waiting() if DRIVER in trial.user_attrs]:
+        console.print(f"{name}: {counted(len(begun), 'interrupted trial')} to go on with: {', '.join(begun)}")
     _tell(study, prepared)
     return study
 

@@ -110,7 +110,8 @@ def sweep(
 def _status(outcome: SweepOutcome) -> int:
     if outcome.stopped and outcome.stopped.startswith("interrupted"):
         return INTERRUPTED
-    return 0 if outcome.stopped or any(c["COMPLETE"] for c in outcome.counts.values()) else NO_RESULT
+    was_asked = outcome.stopped is not None and outcome.stopped.startswith("asked")
+    return 0 if was_asked or any(c["COMPLETE"] for c in outcome.counts.values()) else NO_RESULT
 
 
 if __name__ == "__main__":

@@ -330,3 +330,7 @@ def test_a_server_that_stays_in_its_recovery_is_refused_in_the_end(monkeypatch: 
     monkeypatch.setattr(database, "_server_refuses", lambda url: "FATAL:  the database system is starting up")
     with pytest.raises(StorageError, match="is starting up"):
         check_reachable("postgresql://user@host/db")
+
+
+def test_an_empty_password_is_none_and_is_not_shown_as_one() -> None:
+    assert shown_url("postgresql://postgres:@/sweeps?host=/run/pg").startswith("postgresql+psycopg://postgres@/sweeps")

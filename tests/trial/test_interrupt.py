@@ -30,9 +30,17 @@ def command(runs: Path, panel: Path, address: str, trials: int = TRIALS) -> list
     return [sys.executable, "-m", "trial.sweep", "gat_ablation", "--stage", "search", *flat]
 
 
-def start(arguments: list[str]) -> subprocess.Popen[str]:
+def start(arguments: list[str], in_a_group: bool = False) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(arguments, cwd=ROOT, env=environment, text=True, stdout=-1, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        arguments,
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=-1,
+        stderr=subprocess.STDOUT,
+        process_group=0 if in_a_group else None,
+    )
 
 
 def wait_for_epochs(driver: subprocess.Popen[str], runs: Path, count: int) -> None:
@@ -63,6 +71,8 @@ def test_sigkill_loses_nothing_and_repeats_nothing(
     assert any(record.state == "RUNNING" for record in before)
     again = subprocess.run(arguments, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True)
     assert again.returncode == 0, again.stderr.decode()
+    running = [str(record.number) for record in before if record.state == "RUNNING"]
+    assert f"to go on with: {', '.join(running)}" in again.stdout.decode()
     check_truth(tmp_path, "gat_ablation", finished=TRIALS)
     _, after = open_study(tmp_path, "gat_ablation")
     for old, new in zip(before, after, strict=False):
@@ -88,6 +98,23 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(
     study, _ = open_study(tmp_path, "gat_ablation")
     assert not [trial for trial in study.trials if trial.state.name == "RUNNING"]
     assert [trial for trial in study.trials if trial.state.name == "WAITING"]
+
+
+@pytest.mark.long
+def test_a_signal_to_the_whole_process_group_leaves_ray_to_the_driver(sweep_panel: Path, tmp_path: Path) -> None:
+    """As `timeout`, a batch system or a terminal send it; the driver has started a Ray of its own."""
+    arguments = command(tmp_path, sweep_panel, "none")
+    place = arguments.index("--address")
+    driver = start([*arguments[:place], *arguments[place + 2 :]], in_a_group=True)
+    wait_for_epochs(driver, tmp_path, 1)
+    began = time.monotonic()
+    os.killpg(driver.pid, signal.SIGTERM)
+    output, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 130, output
+    assert "interrupted by SIGTERM; nothing is lost" in output
+    assert time.monotonic() - began < 50, "it waited for a Ray that was gone"
+    study, _ = open_study(tmp_path, "gat_ablation")
+    assert not [trial for trial in study.trials if trial.state.name == "RUNNING"]
 
 
 def test_a_driver_that_is_asked_to_stop_stops_cleanly(ray_head: str, sweep_panel: Path, tmp_path: Path) -> None:
