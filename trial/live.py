@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -51,22 +51,20 @@ class Display:
         if self._live:
             self._draw(study, flights)
         elif not self.console.quiet:
-            self._tell_finished(study)
+            self._tell_finished(study, flights)
 
     def tick(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:
         """Time has passed."""
         if self._live and time.monotonic() - self._drawn > REFRESH_SECONDS:
             self._draw(study, flights)
 
-    def _tell_finished(self, study: StudyStore) -> None:
+    def _tell_finished(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:
         finished = _finished(study)
         for trial in finished:
             if trial.number not in self._told:
                 self._told.add(trial.number)
-                self.console.print(
-                    f"{self.stage}: {len(finished)}/{self.target} {_line(trial)}, {self._times(len(finished))}",
-                    markup=False,
-                )
+                times = self._times(len(finished), flights)
+                self.console.print(f"{self.stage}: {len(finished)}/{self.target} {_line(trial)}, {times}", markup=False)
 
     def _draw(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:
         assert self._live is not None
@@ -87,7 +85,7 @@ class Display:
         for trial in trials[-max(1, min(LISTED_TRIALS, self.console.height - 7)) :]:
             table.add_row(*self._row(trial, epochs.get(trial.number)))
         best = f"{_best(trials)}   " if self.stage == "search" else ""  # the largest of confirm cells means nothing
-        self._live.update(Group(Text(f"{best}{self._times(finished)}"), table), refresh=True)
+        self._live.update(Group(Text(f"{best}{self._times(finished, flights)}"), table), refresh=True)
 
     def _row(self, trial: FrozenTrial, running_epochs: int | None) -> tuple[str | Text, ...]:
         steps = trial.intermediate_values
@@ -103,13 +101,18 @@ class Display:
             Text(in_a_line(trial.params)),
         )
 
-    def _times(self, finished: int) -> str:
+    def _times(self, finished: int, flights: Mapping[str, Flight]) -> str:
         elapsed = time.monotonic() - self._started
-        done_here = finished - self._before
         text = f"elapsed {_clock(elapsed)}"
-        if done_here > 0 and finished < self.target:
-            text += f", left about {_clock(elapsed / done_here * (self.target - finished))}"
+        if self._before < finished < self.target:
+            done = finished - self._before + self._trials(len(flight.own_results) for flight in flights.values())
+            left = self.target - finished - self._trials(len(flight.results) for flight in flights.values())
+            text += f", left about {_clock(elapsed / done * max(0.0, left))}"
         return text
+
+    def _trials(self, epochs: Iterable[int]) -> float:
+        """What those under way have done: on average half an epoch more than they have told."""
+        return sum(min(1.0, (told + 0.5) / self.epochs) for told in epochs)
 
 
 def _finished(study: StudyStore) -> list[FrozenTrial]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from optuna.trial import TrialState
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from storage.database import open_storage
 from storage.study import StudyStore
+from tests.trial.flights import flight
 from trial.live import Display
 
 
@@ -83,3 +85,17 @@ def test_the_table_fits_a_small_terminal(study: StudyStore) -> None:
     assert all(heading in text for heading in ("trial", "state", "epoch", "RankIC", "reason", "what"))
     assert text.count("RUNNING") == 12
     assert text.count("\n") < 24
+
+
+def test_what_is_left_counts_what_trials_under_way_have_done(
+    study: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(study, 2)
+    now = [0.0]
+    monkeypatch.setattr("trial.live.time", SimpleNamespace(monotonic=lambda: now[0]))
+    with plain(study, 4) as display:
+        now[0] = 100.0
+        finish(study, 0, TrialState.COMPLETE, 0.05, "complete")
+        half = flight(1, results=[{"epoch": 1}, {"epoch": 2}])  # and on average half an epoch of four
+        display.change(study, {"a": half})
+    assert "left about 2:26" in output(display)
