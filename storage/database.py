@@ -55,7 +55,9 @@ def check_url(url: Address) -> sa.URL:
         ) from error
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
-        raise StorageError(f"a store must be sqlite or postgresql, got {backend!r}.")
+        raise StorageError(
+            f"a store must be sqlite or postgresql, got {backend!r}. Give sqlite:///FILE.db or postgresql://USER@HOST/DB."
+        )
     if isinstance(url, str) and (parsed.password or any("password" in name.lower() for name in parsed.query)):
         raise StorageError(
             "a store's URL must not carry a password: it would show in process lists. Put it in ~/.pgpass "

@@ -124,7 +124,7 @@ def store_address(text: str) -> Address:
 def _variable(name: str) -> str:
     value = os.environ.get(name)
     if not value:
-        raise SpaceError(f"env:{name} must name a variable that is set, but {name} is not.")
+        raise SpaceError(f"env:{name} must name a variable that is set, but {name} is not. Export it first.")
     return value
 
 
