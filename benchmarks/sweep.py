@@ -146,8 +146,11 @@ class StoreTime:
             self._started = time.perf_counter()
 
     def _end(self, *_: Any) -> None:
+        self._add(self._started)
+
+    def _add(self, started: float) -> None:
         if current_thread() is main_thread():
-            self.seconds += time.perf_counter() - self._started
+            self.seconds += time.perf_counter() - started
 
     @contextmanager
     def watching(self) -> Iterator[StoreTime]:
@@ -166,8 +169,7 @@ class StoreTime:
             try:
                 return original(*args)
             finally:
-                if current_thread() is main_thread():
-                    self.seconds += time.perf_counter() - started
+                self._add(started)
 
         return timed
 

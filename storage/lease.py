@@ -52,6 +52,9 @@ class Lease:
         self.engine, self.study = engine, study
         self.owner = uuid.uuid4().hex
         self._renewed, self._renewing = time.time(), Lock()
+        self._enter()
+
+    def _enter(self) -> None:
         holder = _row_of(self.engine, self.study)
         if holder is not None and _lives(holder):
             raise _held(holder)
@@ -139,10 +142,9 @@ class Lease:
 class JoinedLease(Lease):
     """Of a driver beside the one that holds the lease; takes the lease over once that one is dead."""
 
-    def __init__(self, engine: sa.Engine, study: str) -> None:
-        self.engine, self.study = engine, study
-        self.owner = uuid.uuid4().hex
-        self._renewed, self._renewing, self._is_first = time.time(), Lock(), False
+    _is_first = False
+
+    def _enter(self) -> None:
         with self.engine.begin() as connection:
             connection.execute(joined.insert().values(**self._row()))
 

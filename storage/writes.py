@@ -30,9 +30,8 @@ system_attributes: sa.Table = models.TrialSystemAttributeModel.__table__
 FINITE = {"value_type": "FINITE"}
 KINDS: dict[str, Any] = {"postgresql": postgresql, "sqlite": sqlite}  # that know what to do about conflicts
 GIVEN = "given_"  # begins the parameters of a statement that are a row's values
-ONE: sa.ColumnElement[int] = sa.literal_column(
-    "1"
-)  # returned for each row that is written; several rows then go in one statement
+# Returned for each row that is written, so that several rows go in one statement.
+ONE: sa.ColumnElement[int] = sa.literal_column("1")
 TRIAL = sa.bindparam("trial_id", type_=sa.Integer)
 CONSTRAINT = "constraints:"  # begins the key by which Optuna's samplers know a constraint
 

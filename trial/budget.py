@@ -29,10 +29,11 @@ class Budget:
 
     def look(self, flights: Iterable[Flight]) -> None:
         """Called now and then while trials run."""
-        if self.reason is not None or time.monotonic() - self._looked < LOOK_SECONDS:
+        if time.monotonic() - self._looked < LOOK_SECONDS:
             return
         self._looked = time.monotonic()
-        self.reason = self._of_time() or self._of_patience() or self._of_gpus(flights)
+        if not self.is_used_up:
+            self.reason = self._of_gpus(flights)
 
     @property
     def is_used_up(self) -> bool:
