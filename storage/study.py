@@ -15,6 +15,7 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from storage.alike import Alike
 from storage.attempt import Ending, EpochReport
 from storage.costs import charge_dead
 from storage.database import append_row, persistently
@@ -40,6 +41,7 @@ from storage.writes import (
 )
 
 KEY, DRIVER = "key", "driver"
+ENDED_BETWEEN = 16  # trials, between two looks at what they have in common
 Result = TypeVar("Result")
 
 
@@ -69,6 +71,7 @@ class StudyStore:
             StorageError: it has trials, and objectives of other directions.
         """
         self.storage, self.name, self._guard = storage, name, guard
+        self._alike, self._ended = Alike(), 0
         wanted = list(directions or [StudyDirection.MAXIMIZE])
         make = partial(optuna.create_study, storage=storage, study_name=name, load_if_exists=True, sampler=sampler)
         self.study = make(directions=wanted)
@@ -230,6 +233,9 @@ class StudyStore:
         persistently(lambda: self._insert_ending(ending))
         if ending.state is None and not ending.held:
             self.put_back(ending.trial_id)
+        self._ended += 1
+        if self._ended % ENDED_BETWEEN == 0:
+            self._alike.keep(persistently(partial(self.study.get_trials, deepcopy=False)))
 
     def put_back(self, trial_id: int) -> None:
         """A running trial waits again, for the next `ask`; one that was told stays as it is."""

@@ -29,7 +29,7 @@ from trial.live import Display
 from trial.notify import FailureNotice
 from trial.order import Flight
 from trial.plan import Plan
-from trial.ray_repairs import survive_lost_workers
+from trial.ray_repairs import survive_lost_workers, write_no_ended_trials
 from trial.recorder import StudyRecorder
 from trial.request import Early
 from trial.retention import Retention
@@ -82,6 +82,7 @@ def run_stage(stage: StageRun) -> None:
     searcher = StudySearcher(stage.plan, flights, study, retries, stage.stop, slots, patience, reclaim)
     _remove_what_dead_drivers_left(stage)
     survive_lost_workers()
+    write_no_ended_trials()
     try:
         with told_to_ray(TUNE_MAX_PENDING_TRIALS_PG=pending):
             _tuner(stage, searcher, _scheduler(stage.study, flights, stage.early), recorder).fit()

@@ -7,6 +7,7 @@ from typing import Any
 from ray._private import services
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.tune.experiment import Trial
 
 
 class _InAGroupOfItsOwn(services.ConsolePopen):
@@ -45,13 +46,25 @@ def as_a_death(exception: Exception) -> Exception:
 
 def forget(trial: Any) -> None:
     """What Tune keeps of each trial that has ended, and nobody reads: running means of every number of every result,
-    the last result, and all of it once more as the text of a checkpoint, from which nothing is ever restored."""
+    the last result, the order in three shapes, and all of it once more as the text of a checkpoint, from which nothing
+    is ever restored (`write_no_ended_trials`)."""
     known = trial.run_metadata
     known.metric_analysis.clear()
     known.metric_n_steps.clear()
     known.last_result = {"done": True}
-    trial.get_json_state = _no_state
+    trial.config.clear()
+    trial.evaluated_params.clear()
+    trial.experiment_tag = ""
 
 
-def _no_state() -> tuple[str, str]:
-    return "{}", "{}"
+def write_no_ended_trials() -> None:
+    """Tune's checkpoint holds nothing of trials that have ended."""
+    state = Trial.get_json_state
+    if getattr(state, "is_mended", False):
+        return
+
+    def mended(trial: Trial) -> tuple[str, str]:
+        return ("{}", "{}") if trial.is_finished() else state(trial)
+
+    mended.is_mended = True  # type: ignore[attr-defined]
+    Trial.get_json_state = mended
