@@ -11,6 +11,7 @@ from optuna.trial import Trial
 from data.config import DataConfig
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
+from search_spaces.knobs import HIDDEN, LEARNING_RATE
 from search_spaces.space import SWITCH, Arm, Budget, Sampler, SearchSpace
 
 Patterns = Mapping[str, tuple[str, ...]]  # group -> names or patterns of its features
@@ -55,7 +56,7 @@ def sampler(groups: Patterns) -> Sampler:
         off = [name for name in groups if not trial.suggest_categorical(f"with_{name}", SWITCH)]
         if len(off) == len(groups):
             off = off[1:]
-        rate = trial.suggest_float("learning_rate", 2e-4, 4e-3, log=True)
+        rate = LEARNING_RATE.suggest(trial)
         return base.replace(**{"data.leave_out": _patterns(groups, off), "train.learning_rate": rate})
 
     return sample
@@ -106,4 +107,5 @@ SPACE = SearchSpace(
     first_points=({f"with_{name}": True for name in COMPUTED} | {"learning_rate": 1e-3},),
     budget=Budget(trials=40, seeds=1),
     suit=suit,
+    knobs=(HIDDEN, LEARNING_RATE),
 )

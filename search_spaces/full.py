@@ -36,4 +36,5 @@ SPACE = SearchSpace(
     },
     first_points=({key: value for part in PARTS for key, value in part.SPACE.first_points[0].items()},),
     budget=Budget(trials=60),
+    knobs=gat_ablation.SPACE.knobs,
 )

@@ -11,17 +11,20 @@ from model.fusion.gated import GatedFusionConfig
 from model.fusion.identity import IdentityFusionConfig
 from model.graph.gatv2 import GATv2Config
 from model.graph.identity import NoGraphBlockConfig
+from model.graph.self_only import SelfOnlyConfig
 from model.norm.fan import FANConfig
 from model.norm.fan_san import FANSANConfig
 from model.norm.identity import IdentityNormConfig
+from model.norm.revin import RevINConfig
 from model.norm.san import SANConfig
 from search_spaces.config import TrialConfig
+from search_spaces.knobs import FREQ_DROPOUT, HEADS, HIDDEN, HUBER_DELTA, LEARNING_RATE, TEMPERATURE
 from search_spaces.space import SWITCH, Arm, SearchSpace
 
 
 def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
     """Draws one point; parameters of a block exist only where the block is on."""
-    hidden = trial.suggest_categorical("hidden", (16, 32, 64))
+    hidden = HIDDEN.suggest(trial)
     graph, fusion = _graph(trial)
     norm = _norm(trial.suggest_categorical("fan", SWITCH), trial.suggest_categorical("san", SWITCH))
     return base.replace(
@@ -32,8 +35,8 @@ def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
             "model.norm": norm,
             "model.augment": _augment(trial),
             "model.head.small_init": trial.suggest_categorical("small_init", SWITCH),
-            "train.loss.delta": trial.suggest_float("huber_delta", 0.1, 3.0, log=True),
-            "train.learning_rate": trial.suggest_float("learning_rate", 2e-4, 4e-3, log=True),
+            "train.loss.delta": HUBER_DELTA.suggest(trial),
+            "train.learning_rate": LEARNING_RATE.suggest(trial),
         }
     )
 
@@ -41,9 +44,7 @@ def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
 def _graph(trial: Trial) -> tuple[GraphConfig, FusionConfig]:
     if not trial.suggest_categorical("gat", SWITCH):
         return NoGraphBlockConfig(), IdentityFusionConfig()
-    heads = trial.suggest_categorical("gat_heads", (2, 4, 8))
-    temperature = trial.suggest_float("gat_temperature", 0.5, 2.0, log=True)
-    return GATv2Config(heads=heads, temperature=temperature), GatedFusionConfig()
+    return GATv2Config(heads=HEADS.suggest(trial), temperature=TEMPERATURE.suggest(trial)), GatedFusionConfig()
 
 
 def _norm(fan: bool, san: bool) -> NormConfig:
@@ -59,13 +60,13 @@ def _norm(fan: bool, san: bool) -> NormConfig:
 def _augment(trial: Trial) -> FreqDropoutConfig | IdentityAugmentConfig:
     if not trial.suggest_categorical("freq_dropout", SWITCH):
         return IdentityAugmentConfig()
-    return FreqDropoutConfig(probability=trial.suggest_float("freq_dropout_p", 0.05, 0.3))
+    return FreqDropoutConfig(probability=FREQ_DROPOUT.suggest(trial))
 
 
 SPACE = SearchSpace(
     name="gat_ablation",
     summary="GAT on/off, heads, temperature, hidden size, FreqDropout, Huber delta; arms: GAT, FAN, SAN, FreqDropout, "
-    "small-init head",
+    "small-init head, and three placebos",
     reference=TrialConfig(),
     sample=sample,
     arms={
@@ -77,7 +78,13 @@ SPACE = SearchSpace(
         "no_san": Arm("SAN off: frequencies alone", {"model.norm": FANConfig()}),
         "no_freq_dropout": Arm("FreqDropout off", {"model.augment": IdentityAugmentConfig()}),
         "no_small_init": Arm("small initialisation off", {"model.head.small_init": False}),
+        "shuffled_graph": Arm(
+            "placebo: neighbours drawn by lot within each date", {"data.graph.shuffled": True}, is_placebo=True
+        ),
+        "self_only": Arm("placebo: GAT that hears itself alone", {"model.graph": SelfOnlyConfig()}, is_placebo=True),
+        "revin": Arm("placebo: one mean and deviation per window", {"model.norm": RevINConfig()}, is_placebo=True),
     },
+    knobs=(HIDDEN, HEADS, TEMPERATURE, FREQ_DROPOUT, HUBER_DELTA, LEARNING_RATE),
     first_points=(
         {
             "hidden": 32,

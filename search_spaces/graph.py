@@ -9,6 +9,7 @@ from optuna.trial import Trial
 from data.config import CorrelationGraphConfig, DataConfig, SectorGraphConfig
 from model.graph.edges import GivenEdgesConfig, KNNEdgesConfig
 from search_spaces.config import TrialConfig
+from search_spaces.knobs import HEADS, HIDDEN, LEARNING_RATE, TEMPERATURE
 from search_spaces.space import Arm, Budget, SearchSpace
 
 SOURCES = ("correlation", "sector", "knn")
@@ -26,7 +27,7 @@ def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
         changes["model.graph.edges"] = KNNEdgesConfig(k=trial.suggest_int("knn_k", *NEIGHBOURS))
     else:
         changes["data.graph"] = _correlation(trial, base.data)
-    changes["train.learning_rate"] = trial.suggest_float("learning_rate", 2e-4, 4e-3, log=True)
+    changes["train.learning_rate"] = LEARNING_RATE.suggest(trial)
     return base.replace(**changes)
 
 
@@ -56,7 +57,7 @@ SPACE = SearchSpace(
         "dense": Arm("30 neighbours", {"data.graph.k": 30}),
         "exponential": Arm("recent days weigh more", {"data.graph.method": "exponential"}),
         "shrunk": Arm("correlations are drawn to their mean by 0.3", {"data.graph.shrinkage": 0.3}),
-        "shuffled": Arm("placebo: edges permuted within each date", {"data.graph.shuffled": True}),
+        "shuffled": Arm("placebo: edges permuted within each date", {"data.graph.shuffled": True}, is_placebo=True),
     },
     first_points=(
         {
@@ -69,4 +70,5 @@ SPACE = SearchSpace(
         },
     ),
     budget=Budget(trials=24),
+    knobs=(HIDDEN, HEADS, TEMPERATURE, LEARNING_RATE),
 )

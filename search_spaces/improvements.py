@@ -31,6 +31,7 @@ from model.augment.identity import IdentityAugmentConfig
 from model.losses.config import BaseLossConfig, HuberLossConfig, MSELossConfig
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
+from search_spaces.knobs import DROPOUT, HIDDEN
 from search_spaces.space import SWITCH, Arm, Budget, SearchSpace
 from search_spaces.train import weights_for
 
@@ -175,4 +176,5 @@ SPACE = SearchSpace(
         },
     ),
     budget=Budget(trials=24),
+    knobs=(HIDDEN, DROPOUT),  # the rate is part of two switches
 )

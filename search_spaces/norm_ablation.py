@@ -13,6 +13,7 @@ from model.norm.identity import IdentityNormConfig
 from model.norm.revin import RevINConfig
 from model.norm.san import SANConfig
 from search_spaces.config import TrialConfig
+from search_spaces.knobs import AUXILIARY_WEIGHT, FAN_TOP_K, HIDDEN, LEARNING_RATE
 from search_spaces.space import Arm, SearchSpace
 
 KINDS = ("fan_san", "fan", "san", "revin", "identity")
@@ -24,11 +25,11 @@ def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
     norm = _norm(trial, base.data.window)
     changes: dict[str, Any] = {
         "model.norm": norm,
-        "model.hidden": trial.suggest_categorical("hidden", (16, 32, 64)),
-        "train.learning_rate": trial.suggest_float("learning_rate", 2e-4, 4e-3, log=True),
+        "model.hidden": HIDDEN.suggest(trial),
+        "train.learning_rate": LEARNING_RATE.suggest(trial),
     }
     if norm.predicts:
-        changes["train.loss.auxiliary_weight"] = trial.suggest_float("auxiliary_weight", 0.01, 1.0, log=True)
+        changes["train.loss.auxiliary_weight"] = AUXILIARY_WEIGHT.suggest(trial)
     return base.replace(**changes)
 
 
@@ -38,7 +39,7 @@ def _norm(trial: Trial, window: int) -> NormConfig:
         return IdentityNormConfig()
     if kind == "revin":
         return RevINConfig()
-    fan = FANConfig(top_k=trial.suggest_int("fan_top_k", 1, 5)) if "fan" in kind else None
+    fan = FANConfig(top_k=FAN_TOP_K.suggest(trial)) if "fan" in kind else None
     san = SANConfig(slice_length=trial.suggest_categorical("san_slice", _slices(window))) if "san" in kind else None
     if fan is not None and san is not None:
         return FANSANConfig(fan=fan, san=san)
@@ -60,8 +61,9 @@ SPACE = SearchSpace(
         "no_norm": Arm("no normalisation", {"model.norm": IdentityNormConfig()}),
         "no_fan": Arm("FAN off: slice statistics alone", {"model.norm": SANConfig()}),
         "no_san": Arm("SAN off: frequencies alone", {"model.norm": FANConfig()}),
-        "revin": Arm("placebo: one mean and deviation per window", {"model.norm": RevINConfig()}),
+        "revin": Arm("placebo: one mean and deviation per window", {"model.norm": RevINConfig()}, is_placebo=True),
     },
+    knobs=(HIDDEN, FAN_TOP_K, AUXILIARY_WEIGHT, LEARNING_RATE),
     first_points=(
         {
             "norm": "fan_san",

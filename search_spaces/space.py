@@ -11,9 +11,11 @@ from optuna.trial import Trial
 from data.config import DataConfig
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
+from search_spaces.knob import Knob, turned
 from search_spaces.objectives import RANK_IC
 
 REFERENCE = "reference"
+MOST_RETUNED = 4  # arms with a tuning of their own: more would share too few days
 SWITCH = (True, False)  # choices of a parameter that is on or off
 Sampler = Callable[[Trial, TrialConfig], TrialConfig]
 Suit = Callable[["SearchSpace", Sequence[str], DataConfig], "SearchSpace"]
@@ -25,6 +27,7 @@ class Arm:
 
     summary: str
     changes: Mapping[str, Any]  # dotted keys, as TrialConfig.replace takes them
+    is_placebo: bool = False  # keeps the block and takes what it works on: what is left is not the block's merit
 
     def apply(self, reference: TrialConfig) -> TrialConfig:
         return reference.replace(**self.changes)
@@ -37,6 +40,7 @@ class Budget:
     trials: int = 12  # finished search trials
     epochs: int = 5  # per trial
     seeds: int = 2  # per confirm arm and fold
+    draws: int = 16  # points that the reference and each retuned arm try; 0: no arm is retuned
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,13 @@ class SearchSpace:
     budget: Budget = field(default_factory=Budget)
     suit: Suit | None = None  # makes it one for a market's features; None where all markets are alike to it
     scheduler: Scheduler = field(default_factory=Scheduler)
+    knobs: tuple[Knob, ...] = ()  # that the reference and each retuned arm are tuned by
+
+    @property
+    def retuned(self) -> tuple[str, ...]:
+        """Arms that get a tuning of their own, as the reference does: the first ones that are no placebo."""
+        switches = [name for name, arm in self.arms.items() if not arm.is_placebo]
+        return tuple(switches[:MOST_RETUNED]) if self.knobs else ()
 
     def suited(self, features: Sequence[str], data: DataConfig) -> SearchSpace:
         """This space for a market of these features, under these settings.
@@ -81,6 +92,7 @@ class SearchSpace:
             raise SpaceError(
                 f"no arm of space {self.name!r} may be named {REFERENCE!r}: that is what arms differ from."
             )
+        self._refuse_switches_that_are_knobs()
         configs = {REFERENCE: base.replace(arm=REFERENCE)}
         for name, arm in self.arms.items():
             configs[name] = arm.apply(base).replace(arm=name)
@@ -93,3 +105,22 @@ class SearchSpace:
                 )
             seen[config.hash] = name
         return configs
+
+    def tuned(self, base: TrialConfig, points: Sequence[Mapping[str, Any]]) -> dict[str, list[TrialConfig]]:
+        """The reference and each retuned arm at every point; a point says nothing of what an arm does not have.
+
+        Raises:
+            SpaceError: as `arm_configs`, or a point breaks a rule in some arm.
+        """
+        arms = {name: config for name, config in self.arm_configs(base).items() if name in (REFERENCE, *self.retuned)}
+        return {name: [turned(config, self.knobs, point) for point in points] for name, config in arms.items()}
+
+    def _refuse_switches_that_are_knobs(self) -> None:
+        keys = {key: knob.name for knob in self.knobs for key in knob.keys}
+        for name in self.retuned:
+            for key in self.arms[name].changes:
+                if key in keys:
+                    raise SpaceError(
+                        f"a switch may not be a knob, but arm {name!r} of space {self.name!r} changes {key}, which "
+                        f"knob {keys[key]!r} tunes in every arm. Leave the knob out, or the arm."
+                    )

@@ -7,6 +7,7 @@ from typing import Any
 from optuna.trial import Trial
 
 from search_spaces.config import TrialConfig
+from search_spaces.knobs import DROPOUT, HIDDEN, LEARNING_RATE
 from search_spaces.schedules import ConstantConfig, CosineConfig, OneCycleConfig, RestartsConfig, ScheduleUnion
 from search_spaces.space import Arm, SearchSpace
 from search_spaces.train import weights_for
@@ -25,7 +26,7 @@ def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
     weights = trial.suggest_categorical("horizon_weights", WEIGHTS)
     return base.replace(
         **{
-            "train.learning_rate": trial.suggest_float("learning_rate", 2e-4, 4e-3, log=True),
+            "train.learning_rate": LEARNING_RATE.suggest(trial),
             "train.schedule": _schedule(trial),
             "train.ema_decay": trial.suggest_float("ema_decay", 0.95, 0.999),
             "train.weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.3, log=True),
@@ -67,4 +68,5 @@ SPACE = SearchSpace(
             "weight_decay": 0.01,
         },
     ),
+    knobs=(HIDDEN, DROPOUT, LEARNING_RATE),
 )

@@ -65,7 +65,10 @@ def test_distributions_are_typed(draws: list[Draw]) -> None:
 
 
 def test_arms_are_those_of_the_ablation() -> None:
-    assert set(SPACE.arms) == {"no_gat", "no_fan", "no_san", "no_freq_dropout", "no_small_init"}
+    assert SPACE.retuned == ("no_gat", "no_fan", "no_san", "no_freq_dropout")
+    placebos = {name for name, arm in SPACE.arms.items() if arm.is_placebo}
+    assert placebos == {"shuffled_graph", "self_only", "revin"}
+    assert set(SPACE.arms) - placebos == {*SPACE.retuned, "no_small_init"}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ SPACE = SPACES["gat_ablation"]
 
 
 def with_arms(**arms: Arm) -> SearchSpace:
-    return replace(SPACE, arms=arms)
+    return replace(SPACE, arms=arms, knobs=())
 
 
 def test_the_reference_comes_first_and_under_its_name() -> None:
