@@ -18,9 +18,10 @@ from storage.study import StudyStore
 from trial.driver import StageRun, run_stage
 from trial.live import Display
 from trial.machine import Machine
-from trial.plan import Place, SearchPlan
+from trial.plan import Place
 from trial.request import Early, SweepRequest
 from trial.sampling import make_sampler
+from trial.search_plan import SearchPlan
 from trial.stopping import StopRequest
 
 CPUS = 2

@@ -8,8 +8,8 @@ from typing import Any
 from optuna.storages import RDBStorage
 
 from storage.importance import parameter_importances
+from storage.names import CONFIRM, sweep_of
 from storage.record import (
-    CONFIRM,
     StudyEvent,
     TrialRecord,
     best_complete,
@@ -63,7 +63,7 @@ def read_evidence(storage: RDBStorage, name: str) -> Evidence:
     Raises:
         StorageError: neither exists; names those that do.
     """
-    name = name.removesuffix(CONFIRM)
+    name = sweep_of(name)
     studies = {
         known: StudyEvidence(
             name=known,

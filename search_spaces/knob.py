@@ -25,13 +25,7 @@ class Knob:
 
     def suggest(self, trial: Trial) -> Any:
         """Draws it as the trial's sampler wants."""
-        match self.range:
-            case CategoricalDistribution(choices=choices):
-                return trial.suggest_categorical(self.name, choices)
-            case IntDistribution() as whole:
-                return trial.suggest_int(self.name, whole.low, whole.high, step=whole.step, log=whole.log)
-            case FloatDistribution() as real:
-                return trial.suggest_float(self.name, real.low, real.high, step=real.step, log=real.log)
+        return suggest(trial, self.name, self.range)
 
     def at(self, share: float) -> Any:
         """The value so far up its range, 0 <= share < 1: of shares drawn evenly, an even (or log-even) draw."""
@@ -48,6 +42,17 @@ class Knob:
     def keys_in(self, config: TrialConfig) -> list[str]:
         """Those that the configuration has: a block that is off has no settings."""
         return [key for key in self.keys if _is_in(config, key)]
+
+
+def suggest(trial: Trial, name: str, values: Range) -> Any:
+    """`Trial.suggest_*` of the range's kind."""
+    match values:
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, values.choices)
+        case IntDistribution():
+            return trial.suggest_int(name, values.low, values.high, step=values.step, log=values.log)
+        case FloatDistribution():
+            return trial.suggest_float(name, values.low, values.high, step=values.step, log=values.log)
 
 
 def turned(config: TrialConfig, knobs: Sequence[Knob], point: Mapping[str, Any]) -> TrialConfig:

@@ -113,12 +113,20 @@ class SearchSpace:
             SpaceError: as `arm_configs`, or a point breaks a rule in some arm.
         """
         arms = {name: config for name, config in self.arm_configs(base).items() if name in (REFERENCE, *self.retuned)}
-        return {name: [turned(config, self.knobs, point) for point in points] for name, config in arms.items()}
+        return {name: [self.at_point(config, point) for point in points] for name, config in arms.items()}
+
+    def at_point(self, config: TrialConfig, point: Mapping[str, Any]) -> TrialConfig:
+        """With the point's values of those knobs that the configuration has.
+
+        Raises:
+            SpaceError: a value breaks a rule.
+        """
+        return turned(config, self.knobs, point)
 
     def _refuse_switches_that_are_knobs(self) -> None:
         keys = {key: knob.name for knob in self.knobs for key in knob.keys}
-        for name in self.retuned:
-            for key in self.arms[name].changes:
+        for name, arm in self.arms.items():
+            for key in arm.changes:
                 if key in keys:
                     raise SpaceError(
                         f"a switch may not be a knob, but arm {name!r} of space {self.name!r} changes {key}, which "

@@ -13,10 +13,10 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 
 from storage.errors import StorageError
+from storage.names import studies_of
 from storage.tables import epochs, events
 
 CONSTRAINTS = "constraints"  # attribute: name -> by how much it is broken; at most 0 where it holds
-CONFIRM = ".confirm"  # ends the name of a sweep's confirm study
 OTHERS, BROKEN = "values_", "over_"  # begin the columns of further objectives and of constraints
 COLUMNS = ("number", "state", "value", "reason", "epochs", "arm", "seed", "fold")
 
@@ -111,13 +111,13 @@ def load_study(storage: RDBStorage, study_name: str) -> optuna.Study:
 
 
 def stages_of(storage: RDBStorage, name: str) -> list[str]:
-    """The study `name` and its confirm study, as far as they are there.
+    """The studies of sweep `name`, as far as they are there, in the order in which they run.
 
     Raises:
-        StorageError: neither is; names the studies that exist.
+        StorageError: none is; names the studies that exist.
     """
     existing = {study.study_name for study in storage.get_all_studies()}
-    found = [stage for stage in (name, f"{name}{CONFIRM}") if stage in existing]
+    found = [stage for stage in studies_of(name) if stage in existing]
     if not found:
         load_study(storage, name)
     return found

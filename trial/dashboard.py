@@ -11,7 +11,8 @@ from optuna_dashboard import run_server
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
-from storage.record import CONFIRM, stages_of
+from storage.names import sweep_of
+from storage.record import stages_of
 from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, folder_of, url_of
 
@@ -28,7 +29,7 @@ def dashboard(
 ) -> None:
     """Serve optuna-dashboard for a study's store until Ctrl-C. It has no password, so only this machine sees it."""
     console = open_console()
-    name = name.removesuffix(CONFIRM)
+    name = sweep_of(name)
     try:
         with away_in_words():
             opened = open_existing(url_of(storage, runs))

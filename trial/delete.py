@@ -15,7 +15,8 @@ from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
 from storage.lease import Lease
-from storage.record import CONFIRM, load_study, stages_of
+from storage.names import sweep_of
+from storage.record import load_study, stages_of
 from storage.remove import remove_study
 from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, folder_of, url_of
@@ -39,7 +40,7 @@ def delete(
     Exit status: 0 removed, 1 not confirmed, 2 refused.
     """
     console = open_console()
-    name = name.removesuffix(CONFIRM)
+    name = sweep_of(name)
     try:
         with away_in_words():
             opened = open_existing(url_of(storage, runs))

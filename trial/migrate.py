@@ -12,7 +12,8 @@ from storage.copy import Copied, copy_study
 from storage.database import away_in_words, open_existing, open_storage, shown_url
 from storage.errors import StorageError
 from storage.lease import Lease
-from storage.record import CONFIRM, load_study
+from storage.names import sweep_of
+from storage.record import load_study
 from trial.console import open_console, refused
 from trial.settings import store_address
 
@@ -47,7 +48,7 @@ def migrate(
                 load_study(store, each)
             new = open_storage(there)
             for each in names:
-                lease = Lease(store.engine, each.removesuffix(CONFIRM))
+                lease = Lease(store.engine, sweep_of(each))
                 try:
                     with console.status(f"copying {each}"):
                         copied = copy_study(store, new, each)

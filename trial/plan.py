@@ -1,40 +1,32 @@
-"""What a stage asks for next: search draws from the space, confirm walks the cells arm x seed x fold."""
+"""Plan: what a stage asks for next (`trial/search_plan.py`, `trial/cell_plan.py`), and how an ask becomes an order."""
 
 from __future__ import annotations
 
-import itertools
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import optuna
-from optuna.distributions import CategoricalDistribution
-from optuna.samplers import BaseSampler
-from optuna.trial import TrialState
 
 from search_spaces.config import TrialConfig, validated
-from search_spaces.space import SearchSpace
-from storage.draft import draft
 from storage.study import StudyStore
 from trial.keeper import CHECKPOINT
 from trial.machine import Machine
-from trial.order import Flight, Goal, Outcome, TrialOrder
+from trial.order import Flight, Goal, TrialOrder
 from trial.recording import finish, judge_known
-
-MAX_SEEDS = 20  # the seeds that confirm may draw from: a categorical parameter keeps its choices for ever
-
-KNOWN_FAILURE = "known_failure"
-FOR_GOOD = ("error", "oom", "crash", "hung")  # reasons of a FAIL that would come again
 
 
 class Plan(Protocol):
     """What the searcher needs of a stage."""
 
     study: StudyStore
-    target: int
+
+    @property
+    def target(self) -> int:
+        """Finished trials to reach, as far as it is known."""
+        ...
 
     def next_flight(self) -> Flight | None:
         """The next order; None when the stage has asked for all it wants, or must wait for what is under way."""
@@ -72,151 +64,11 @@ class Place:
     exclusively: Callable[[], AbstractContextManager[None]] = nullcontext  # held from an ask to its first attributes
 
 
-class SearchPlan:
-    """Draws until `target` trials are finished or in flight; waiting ones of earlier drivers come first.
-
-    Args:
-        study: to ask.
-        space: to draw from.
-        base: the configuration that draws change.
-        place: where trials run.
-        target: finished trials to reach.
-        first_points: to try before anything is drawn, in a study that has no trial yet.
-        sampler: of the trial of a number: equal seeds draw equally, in one run or in several.
-        batch: trials that are asked together and all finished before the next are asked; None: as workers get free.
-    """
-
-    def __init__(
-        self,
-        study: StudyStore,
-        space: SearchSpace,
-        base: TrialConfig,
-        place: Place,
-        target: int,
-        first_points: Sequence[Mapping[str, Any]] = (),
-        sampler: Callable[[int], BaseSampler] | None = None,
-        batch: int | None = None,
-    ) -> None:
-        self.study, self.space, self.base, self.place, self.target = study, space, base, place, target
-        self._sampler, self._batch, self._asked = sampler, batch, deque[Flight]()
-        self._failed = known_failures(study, place.code)
-        if not study.study.get_trials(deepcopy=False):
-            for point in first_points:
-                study.study.enqueue_trial(dict(point), skip_if_exists=True)
-
-    def next_flight(self) -> Flight | None:
-        if self._asked:
-            return self._asked.popleft()
-        if self._batch is None:
-            return self._ask()
-        if self.study.counts()[TrialState.RUNNING.name]:
-            return None
-        self._asked.extend(flight for flight in (self._ask() for _ in range(self._batch)) if flight is not None)
-        return self._asked.popleft() if self._asked else None
-
-    @property
-    def asked(self) -> Sequence[Flight]:
-        return self._asked
-
-    def give_back(self) -> list[Flight]:
-        left = list(self._asked)
-        self._asked.clear()
-        return left
-
-    def _ask(self) -> Flight | None:
-        """A configuration that is known to fail is told so and not tried; the next one is asked."""
-        while (flight := first_open(self.study, self._draw)) is not None:
-            if (earlier := self._failed.get(flight.order.config.resumable_hash)) is None:
-                return flight
-            sentence = f"the same configuration, seed and code failed as trial {earlier}; it was not tried again"
-            flight.outcome = Outcome(TrialState.FAIL, KNOWN_FAILURE, sentence)
-            finish(self.study, flight)
-        return None
-
-    def note_failure(self, flight: Flight) -> None:
-        """A trial that failed for good: its configuration is not tried again."""
-        if flight.outcome is not None and flight.outcome.reason in FOR_GOOD:
-            self._failed[flight.order.config.resumable_hash] = flight.order.number
-
-    def _draw(self) -> Flight | None:
-        if self.place.closed():
-            return None
-        with self.place.exclusively():
-            counts = self.study.counts()
-            waiting = counts[TrialState.WAITING.name]
-            if sum(counts.values()) - waiting >= self.target:
-                return None
-            trial = draft(self.study.ask(some_wait=waiting > 0))
-            if self._sampler is not None:  # what is drawn follows from the number, also where it is asked a second time
-                self.study.study.sampler = self._sampler(trial.number)
-            return start_flight(self.study, trial, self.space.sample(trial, self.base), self.place)
-
-
-class ConfirmPlan:
-    """Every arm on the same seeds and folds, at full budget; seeds outermost, so that early results are pairs."""
-
-    def __init__(
-        self, study: StudyStore, arms: Mapping[str, TrialConfig], seeds: int, folds: list[str], place: Place
-    ) -> None:
-        self.study, self.arms, self.place = study, arms, place
-        self.distributions = {
-            "arm": CategoricalDistribution(list(arms)),
-            "seed": CategoricalDistribution(list(range(MAX_SEEDS))),
-            "fold": CategoricalDistribution(folds),
-        }
-        self.cells = [
-            {"arm": arm, "seed": seed, "fold": fold} for seed, fold, arm in itertools.product(range(seeds), folds, arms)
-        ]
-        self.target = len(self.cells)
-
-    def next_flight(self) -> Flight | None:
-        return first_open(self.study, self._next_cell)
-
-    def _next_cell(self) -> Flight | None:
-        if self.place.closed():
-            return None
-        with self.place.exclusively():
-            trials = self.study.study.get_trials(deepcopy=False)
-            taken = [_cell(trial) for trial in trials]
-            free = [cell for cell in self.cells if cell not in taken]
-            if not free and all(trial.state is not TrialState.WAITING for trial in trials):
-                return None
-            trial = draft(self.study.ask(free[0] if free else None))
-            for name, distribution in self.distributions.items():
-                trial.suggest_categorical(name, distribution.choices)
-            seed, fold = trial.params["seed"], trial.params["fold"]
-            config = self.arms[trial.params["arm"]].replace(seed=seed, fold=fold)
-            return start_flight(self.study, trial, config, self.place)
-
-    @property
-    def asked(self) -> Sequence[Flight]:
-        return ()
-
-    def give_back(self) -> list[Flight]:
-        return []
-
-    def note_failure(self, flight: Flight) -> None:
-        """Cells are all different: none is tried twice."""
-
-
 def first_open(study: StudyStore, draw: Callable[[], Flight | None]) -> Flight | None:
     """The next one that has anything left to do; those whose last epoch the store has already are told."""
     while (flight := draw()) is not None and judge_known(flight):
         finish(study, flight)
     return flight
-
-
-def known_failures(study: StudyStore, code: str) -> dict[str, int]:
-    """The resumable hash of what failed for good under this code -> the trial's number."""
-    failed = study.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-    told = [(trial.user_attrs, trial.number) for trial in failed]
-    return {of["resumable_hash"]: n for of, n in told if of.get("code") == code and of.get("reason") in FOR_GOOD}
-
-
-def _cell(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
-    """The cell of a trial, also of one that was enqueued and never started."""
-    fixed = trial.system_attrs.get("fixed_params", {})
-    return {name: trial.params.get(name, fixed.get(name)) for name in ("arm", "seed", "fold")}
 
 
 def start_flight(study: StudyStore, trial: optuna.Trial, config: TrialConfig, place: Place) -> Flight:

@@ -95,7 +95,7 @@ def estimated(prepared: Prepared) -> Estimate:
     machine = Machine.of(settings, request.resources.device)
     probes = [_probed(config, prepared.market.folder, machine) for config in _configs(prepared)]
     epochs = prepared.base.train.epochs
-    trials = prepared.num_trials * ("search" in request.stages) + prepared.num_cells * ("confirm" in request.stages)
+    trials = prepared.num_asked
     return Estimate(
         probes, trials * epochs, prepared.num_at_once, request.resources.gpus, min(trials, settings.keep_checkpoints)
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -32,13 +32,15 @@ from search_spaces.train import weights_for
 from storage.database import Address, check_reachable, check_url, open_existing
 from storage.errors import StorageError
 from storage.lease import check_joinable
-from storage.record import CONFIRM, load_study
+from storage.names import sweep_of
+from storage.record import load_study
+from trial.cell_plan import MAX_SEEDS
 from trial.duration import in_units
 from trial.order import Goal
-from trial.plan import MAX_SEEDS
 from trial.resources import Resources, check_cluster
 from trial.settings import read_settings, store_of
 from trial.tracking import refuse_missing_trackers
+from trial.tuning import MAX_DRAWS, TUNE_SEEDS, quasi_random_points
 
 SamplerName = Literal["tpe", "random", "qmc"]
 SchedulerName = Literal["asha", "none"]
@@ -58,7 +60,8 @@ class SweepRequest:
     stages: tuple[str, ...] = ("search", "confirm")
     trials: int | None = None
     epochs: int | None = None
-    seeds: int | None = None
+    seeds: int | None = None  # per confirm arm and fold; None: the space's, and more as precision asks
+    draws: int | None = None  # points that the reference and each retuned arm try; 0: no arm is retuned
     time_budget_seconds: float | None = None
     seed: int = 0
     sampler: SamplerName = "tpe"
@@ -116,7 +119,9 @@ class Prepared:
     market: MarketStore
     splits: Splits
     base: TrialConfig  # the space's reference on this market and budget
-    arms: dict[str, TrialConfig]
+    arms: dict[str, TrialConfig]  # and the reference, before any tuning
+    points: list[dict[str, Any]]  # that the reference and the retuned arms try
+    tuned: dict[str, list[TrialConfig]]  # at every point; empty where nothing is retuned
     num_trials: int
     num_seeds: int
     goal: Goal
@@ -128,9 +133,22 @@ class Prepared:
         return min(fit, self.request.concurrent or fit, self.num_trials)
 
     @property
+    def num_tunings(self) -> int:
+        """Trials of the tuning: arm x draw x seed."""
+        return len(self.tuned) * len(self.points) * TUNE_SEEDS
+
+    @property
     def num_cells(self) -> int:
-        """Trials of the confirm stage: arm x seed x fold."""
-        return len(self.arms) * self.num_seeds * len(self.splits.confirm)
+        """Trials of the confirm stage, arm x seed x fold, as far as they are known: retuned arms count twice, and no
+        seed is added."""
+        twins = len(self.tuned) - 1 if self.tuned else 0
+        return (len(self.arms) + twins) * self.num_seeds * len(self.splits.confirm)
+
+    @property
+    def num_asked(self) -> int:
+        """Trials of all stages that are asked for, as far as they are known."""
+        stages = self.request.stages
+        return self.num_trials * ("search" in stages) + (self.num_tunings + self.num_cells) * ("confirm" in stages)
 
     @property
     def early(self) -> Early | None:
@@ -161,10 +179,10 @@ def prepare_sweep(request: SweepRequest, console: Console) -> Prepared:
 
 
 def _check_numbers(request: SweepRequest) -> None:
-    if request.name is not None and (not STUDY_NAME.fullmatch(request.name) or request.name.endswith(CONFIRM)):
+    if request.name is not None and (not STUDY_NAME.fullmatch(request.name) or sweep_of(request.name) != request.name):
         raise SpaceError(
-            f"--name must be letters, digits, '.', '_' or '-', and not end in .confirm, got {request.name!r}: it names "
-            f"a folder under --runs."
+            f"--name must be letters, digits, '.', '_' or '-', and not end in .tune or .confirm, got {request.name!r}: "
+            f"it names a folder under --runs."
         )
     for option, value in (
         ("--trials", request.trials),
@@ -177,6 +195,8 @@ def _check_numbers(request: SweepRequest) -> None:
             raise SpaceError(f"{option} must be at least 1, got {value}.")
     if request.seeds is not None and request.seeds > MAX_SEEDS:
         raise SpaceError(f"--seeds must be at most {MAX_SEEDS}, got {request.seeds}.")
+    if request.draws is not None and not 0 <= request.draws <= MAX_DRAWS:
+        raise SpaceError(f"--draws must be 0 to {MAX_DRAWS}, got {request.draws}.")
     _check_budgets(request)
     url = check_url(request.storage_url)
     if request.join:
@@ -251,6 +271,8 @@ def _prepare(request: SweepRequest, space: SearchSpace, goal: Goal, console: Con
     market = prepare(panel, request.runs / "prepared", data, Shown(console), read_settings().prepare_memory_mib)
     space = space.suited(market.meta.features, data)
     arms = space.arm_configs(base)
+    points = quasi_random_points(space.knobs, _num_draws(request, space), request.seed)
+    tuned = space.tuned(base, points) if points else {}
     for config in (base, *arms.values()):
         left_out(market.meta.features, config.data.leave_out)
     splits = market.splits(data)
@@ -266,12 +288,18 @@ def _prepare(request: SweepRequest, space: SearchSpace, goal: Goal, console: Con
         splits=splits,
         base=base,
         arms=arms,
+        points=points,
+        tuned=tuned,
         num_trials=request.trials or space.budget.trials,
         num_seeds=request.seeds or space.budget.seeds,
         goal=goal,
     )
     _check_order(request, prepared.early)
     return prepared
+
+
+def _num_draws(request: SweepRequest, space: SearchSpace) -> int:
+    return space.budget.draws if request.draws is None else request.draws
 
 
 def _goal(request: SweepRequest, space: SearchSpace) -> Goal:

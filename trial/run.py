@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,15 @@ from storage.definition import DEFINITION
 from storage.drain import Drain
 from storage.errors import NoStoreError
 from storage.lease import Lease, take_lease
-from storage.record import CONFIRM, TrialRecord, least_violations, read_records, stages_of, to_frame
+from storage.names import studies_of
+from storage.record import TrialRecord, least_violations, read_records, stages_of, to_frame
 from storage.study import StudyStore
 from trial.cluster import cluster, room_for
 from trial.driver import StageRun, run_stage
 from trial.export import export_best, read_config
 from trial.live import Display
 from trial.notify import notify
+from trial.order import Flight
 from trial.proof import prove_shared
 from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
@@ -173,7 +176,7 @@ def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> st
     }
     stem = re.sub(r"[^A-Za-z0-9._-]", "-", prepared.panel.stem)
     for name in (space, f"{space}-{stem}", f"{space}-{stem}-{meta.panel_key[:6]}"):
-        if not {name, f"{name}{CONFIRM}"} & others:
+        if not {*studies_of(name)} & others:
             break
     if name != space:
         console.print(
@@ -197,6 +200,11 @@ def _run(
         console.print(f"{stage.title}: {finished} of {stage.plan.target} trials finished already")
         return
     with Display(console, stage.title, stage.study, stage.plan.target, prepared.base.train.epochs) as display:
+
+        def watch(flights: Mapping[str, Flight]) -> None:
+            display.target = stage.plan.target  # seeds may be added
+            stage.budget.look(flights.values())
+
         run_stage(
             StageRun(
                 study=stage.study,
@@ -210,7 +218,7 @@ def _run(
                 room=room_for(request.resources),
                 concurrent=request.concurrent,
                 worker=worker,
-                watch=lambda flights: stage.budget.look(flights.values()),
+                watch=watch,
             )
         )
     if stage.budget.reason:

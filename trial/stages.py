@@ -1,12 +1,15 @@
-"""The stages of a sweep: their studies opened, defined and adopted; their plans."""
+"""The stages of a sweep, search, tune and confirm: their studies opened, defined and adopted; their plans."""
 
 from __future__ import annotations
 
+import itertools
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
@@ -14,22 +17,37 @@ from rich.console import Console
 
 from data.findings import counted
 from search_spaces.config import TrialConfig
+from search_spaces.knob import Range
 from search_spaces.space import REFERENCE
 from storage.definition import DEFINITION, changes, plain, refuse_changed
 from storage.lease import Lease
-from storage.record import CONFIRM
+from storage.names import CONFIRM, TUNE, studies_of, sweep_of
+from storage.record import TrialRecord, best_complete, read_records
 from storage.study import DRIVER, StudyStore
 from trial.adoption import Adoption
 from trial.budget import Budget
+from trial.cell_plan import MAX_SEEDS, Cell, CellPlan
 from trial.cluster import most_memory_mib
 from trial.facts import folds_by_date, kept_provenance, market_number, tell_facts, whole_provenance
 from trial.machine import Machine
 from trial.packing import Packing, gpu_memory_mib
-from trial.plan import ConfirmPlan, Place, Plan, SearchPlan
+from trial.plan import Place, Plan
 from trial.request import Early, Prepared
 from trial.sampling import make_sampler
+from trial.search_plan import SearchPlan
 from trial.settings import read_settings
 from trial.stopping import StopRequest
+from trial.tuning import (
+    MAX_DRAWS,
+    TUNE_SEEDS,
+    WINNER,
+    ConfirmArm,
+    Tuned,
+    best_draws,
+    confirm_arms,
+    needs_more_seeds,
+    with_winner,
+)
 from trial.warm_start import first_points
 
 
@@ -46,88 +64,175 @@ class Stage:
 
 def open_stages(
     storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, stop: StopRequest, console: Console
-) -> list[Stage]:
-    """Those that the request asks for.
+) -> Iterator[Stage]:
+    """Those that the request asks for, each once the one before has run.
+
+    What dead drivers left is taken up in all of them at once, and what changed of any is refused before the first runs.
 
     Raises:
         StorageError: a study's definition changed.
     """
-    stages = []
+    opening = Opening(storage, name, prepared, lease, stop, console)
+    opening.check()
     if "search" in prepared.request.stages:
-        stages.append(_search(storage, name, prepared, lease, stop, console))
+        yield opening.search()
     if "confirm" in prepared.request.stages:
-        stages.append(_confirm(storage, name, prepared, lease, stop, console))
-    return stages
+        if prepared.tuned:
+            yield opening.tune()
+        if stop.reason is None and (stage := opening.confirm()) is not None:
+            yield stage
 
 
-def _search(
-    storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, stop: StopRequest, console: Console
-) -> Stage:
-    request = prepared.request
-    points = first_points(storage, prepared.space, prepared.base, request.warm_start)  # before there is a study
-    study = _opened(storage, name, prepared, lease, console)
-    budget = Budget(study, (name, f"{name}{CONFIRM}"), stop, request.gpu_hours, request.patience, request.drain_seconds)
-    plan = SearchPlan(
-        study,
-        prepared.space,
-        prepared.base,
-        _place(storage, prepared, lease, budget),
-        prepared.num_trials,
-        first_points=points,
-        sampler=partial(make_sampler, request),
-        batch=(request.concurrent or 1) if request.deterministic else None,
-    )
-    return Stage("search", study, plan, prepared.early, budget)
+@dataclass(frozen=True)
+class Opening:
+    """Opens the studies of one sweep."""
+
+    storage: RDBStorage
+    name: str
+    prepared: Prepared
+    lease: Lease
+    stop: StopRequest
+    console: Console
+
+    def check(self) -> None:
+        """Before anything runs: definitions are the same, and no trial of a dead driver stays RUNNING."""
+        refuse_other_definitions(self.storage, self.name, self.prepared)
+        known = {study.study_name for study in self.storage.get_all_studies()}
+        for study in studies_of(self.name):
+            if study in known:
+                self._take_up(StudyStore(self.storage, study, guard=self.lease.renew))
+
+    def search(self) -> Stage:
+        prepared, request = self.prepared, self.prepared.request
+        points = first_points(
+            self.storage, prepared.space, prepared.base, request.warm_start
+        )  # before there is a study
+        study = self._opened(self.name, [objective.direction for objective in prepared.goal.objectives], {})
+        budget = self._budget(study, request.patience)
+        plan = SearchPlan(
+            study,
+            prepared.space,
+            prepared.base,
+            self._place(budget),
+            prepared.num_trials,
+            first_points=points,
+            sampler=partial(make_sampler, request),
+            batch=(request.concurrent or 1) if request.deterministic else None,
+        )
+        return Stage("search", study, plan, prepared.early, budget)
+
+    def tune(self) -> Stage:
+        """Reference and retuned arms at every point, on the search fold, at full budget."""
+        tuned = self.prepared.tuned
+        facts = {"points": self.prepared.points, "reference_arm": REFERENCE}
+        study = self._opened(f"{self.name}{TUNE}", ["maximize"], facts)
+        budget = self._budget(study)
+        ranges: dict[str, Range] = {
+            "arm": CategoricalDistribution(list(tuned)),
+            "draw": IntDistribution(0, MAX_DRAWS - 1),
+            "seed": CategoricalDistribution(list(range(MAX_SEEDS))),
+        }
+        cells = [{"arm": arm, "draw": draw} for draw in range(len(self.prepared.points)) for arm in tuned]
+
+        def configure(cell: Cell) -> TrialConfig:
+            return tuned[cell["arm"]][cell["draw"]].replace(seed=cell["seed"])
+
+        plan = CellPlan(study, ranges, cells, configure, self._place(budget), TUNE_SEEDS)
+        return Stage("tune", study, plan, None, budget)
+
+    def confirm(self) -> Stage | None:
+        """None, and said why, where the tuning has not found what is to be confirmed."""
+        arms = arms_to_confirm(self.storage, self.name, self.prepared)
+        if arms is None:
+            self.console.print("confirm: not begun, because no draw of the reference is COMPLETE with all its seeds")
+            return None
+        arms, winner = with_winner(arms, self._best_of_search())
+        facts = {
+            "reference_arm": REFERENCE,
+            "winner": winner,
+            "arm_kinds": {name: arm.kind for name, arm in arms.items()},
+            "arm_summaries": {name: arm.summary for name, arm in arms.items()},
+        }
+        study = self._opened(f"{self.name}{CONFIRM}", ["maximize"], facts)
+        budget = self._budget(study)
+        folds = [fold.name for fold in self.prepared.splits.confirm]
+        ranges: dict[str, Range] = {
+            "arm": CategoricalDistribution(sorted({*arms, WINNER})),
+            "seed": CategoricalDistribution(list(range(MAX_SEEDS))),
+            "fold": CategoricalDistribution(folds),
+        }
+        cells = [{"arm": arm, "fold": fold} for fold, arm in itertools.product(folds, arms)]
+
+        def configure(cell: Cell) -> TrialConfig:
+            return arms[cell["arm"]].config.replace(seed=cell["seed"], fold=cell["fold"])
+
+        needs_seed = None if self.prepared.request.seeds else partial(needs_more_seeds, study, arms)
+        place = self._place(budget)
+        plan = CellPlan(study, ranges, cells, configure, place, self.prepared.num_seeds, needs_seed)
+        return Stage("confirm", study, plan, None, budget)
+
+    def _best_of_search(self) -> TrialRecord | None:
+        known = {study.study_name for study in self.storage.get_all_studies()}
+        return best_complete(read_records(self.storage, self.name)) if self.name in known else None
+
+    def _budget(self, study: StudyStore, patience: int | None = None) -> Budget:
+        request = self.prepared.request
+        return Budget(study, studies_of(self.name), self.stop, request.gpu_hours, patience, request.drain_seconds)
+
+    def _place(self, budget: Budget) -> Place:
+        prepared, request = self.prepared, self.prepared.request
+        return Place(
+            runs=request.runs.resolve(),
+            store=prepared.market.folder.resolve(),
+            machine=Machine.of(read_settings(), request.resources.device),
+            code=whole_provenance()["code"],
+            provenance=kept_provenance(self.storage),
+            driver=self.lease.owner,
+            gpus=request.resources.gpus,
+            resources=Packing(request.resources, prepared.market, gpu_memory_mib(), most_memory_mib()).place,
+            market=market_number(self.storage, prepared.market),
+            goal=prepared.goal,
+            closed=lambda: budget.is_used_up,
+            exclusively=self.lease.in_turn,
+        )
+
+    def _opened(self, name: str, directions: Sequence[str], facts: Mapping[str, Any]) -> StudyStore:
+        """Opens a study, takes up what dead drivers left, checks its definition."""
+        found = [StudyDirection[direction.upper()] for direction in directions]
+        study = StudyStore(self.storage, name, guard=self.lease.renew, directions=found)
+        self._take_up(study)  # before the definition may change, so that what is adopted is given up with the rest
+        epochs, accept = self.prepared.base.train.epochs, self.prepared.request.accept_changes
+        definition = definition_of(self.storage, name, self.prepared)
+        assert definition is not None, "its arms are known"
+        for change in study.define(definition, epochs, accept):
+            self.console.print(f"{name}: accepted {change}", markup=False, soft_wrap=True)
+        if begun := [str(trial.number) for trial in study.waiting() if DRIVER in trial.user_attrs]:
+            told = f"{counted(len(begun), 'interrupted trial')} to go on with: {', '.join(begun)}"
+            self.console.print(f"{name}: {told}")
+        _tell(study, self.prepared, facts)
+        return study
+
+    def _take_up(self, study: StudyStore) -> None:
+        adoption = Adoption(study, self.lease, self.prepared.request.runs.resolve() / study.name)
+        if replayed := adoption.replay():
+            self.console.print(f"{study.name}: {replayed} writes that waited for the store were replayed")
+        adoption.adopt()
 
 
-def _confirm(
-    storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, stop: StopRequest, console: Console
-) -> Stage:
-    request, folds = prepared.request, [fold.name for fold in prepared.splits.confirm]
-    study = _opened(storage, f"{name}{CONFIRM}", prepared, lease, console)
-    budget = Budget(study, (name, f"{name}{CONFIRM}"), stop, request.gpu_hours, None, request.drain_seconds)
-    place = _place(storage, prepared, lease, budget)
-    return Stage("confirm", study, ConfirmPlan(study, prepared.arms, prepared.num_seeds, folds, place), None, budget)
+def arms_to_confirm(storage: RDBStorage, name: str, prepared: Prepared) -> dict[str, ConfirmArm] | None:
+    """With the tuning that the store holds; None where it does not say yet what the reference's is."""
+    best: dict[str, Tuned] = {}
+    if prepared.tuned:
+        known = {study.study_name for study in storage.get_all_studies()}
+        records = read_records(storage, f"{name}{TUNE}") if f"{name}{TUNE}" in known else []
+        best = best_draws(records, prepared.tuned)
+        if REFERENCE not in best:
+            return None
+    return confirm_arms(prepared.space, prepared.arms, prepared.tuned, prepared.points, best)
 
 
-def _place(storage: RDBStorage, prepared: Prepared, lease: Lease, budget: Budget) -> Place:
-    request, market = prepared.request, prepared.market
-    return Place(
-        runs=request.runs.resolve(),
-        store=market.folder.resolve(),
-        machine=Machine.of(read_settings(), request.resources.device),
-        code=whole_provenance()["code"],
-        provenance=kept_provenance(storage),
-        driver=lease.owner,
-        gpus=request.resources.gpus,
-        resources=Packing(request.resources, market, gpu_memory_mib(), most_memory_mib()).place,
-        market=market_number(storage, market),
-        goal=prepared.goal,
-        closed=lambda: budget.is_used_up,
-        exclusively=lease.in_turn,
-    )
-
-
-def _opened(storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, console: Console) -> StudyStore:
-    """Opens a study, checks its definition, replays what waited for the store, adopts what a dead driver left."""
-    directions = [StudyDirection[objective.direction.upper()] for objective in prepared.goal.objectives]
-    directions = directions[:1] if name.endswith(CONFIRM) else directions
-    study = StudyStore(storage, name, guard=lease.renew, directions=directions)
-    adoption = Adoption(study, lease, prepared.request.runs.resolve() / name)
-    if replayed := adoption.replay():
-        console.print(f"{name}: {replayed} writes that waited for the store were replayed")
-    adoption.adopt()  # before the definition may change, so that what is adopted is given up with the rest
-    epochs, accept = prepared.base.train.epochs, prepared.request.accept_changes
-    for change in study.define(definition_of(name, prepared), epochs, accept):
-        console.print(f"{name}: accepted {change}", markup=False, soft_wrap=True)
-    if begun := [str(trial.number) for trial in study.waiting() if DRIVER in trial.user_attrs]:
-        console.print(f"{name}: {counted(len(begun), 'interrupted trial')} to go on with: {', '.join(begun)}")
-    _tell(study, prepared)
-    return study
-
-
-def definition_of(study: str, prepared: Prepared) -> dict[str, Any]:
-    """What a stage's study is about, but for its budget."""
+def definition_of(storage: RDBStorage, study: str, prepared: Prepared) -> dict[str, Any] | None:
+    """What a stage's study is about, but for its budget; None where earlier stages have yet to say."""
     common = {
         "space": {"name": prepared.space.name, "file": prepared.space_digest},
         "cells": prepared.market.meta.cells_key,
@@ -135,8 +240,15 @@ def definition_of(study: str, prepared: Prepared) -> dict[str, Any]:
         "reference": _settings(prepared.base),
         "code": whole_provenance()["code"],
     }
+    if study.endswith(TUNE):
+        arms = {arm: _settings(prepared.arms[arm]) for arm in prepared.tuned}
+        knobs = {knob.name: str(knob.range) for knob in prepared.space.knobs}
+        return common | {"stage": "tune", "seed": prepared.request.seed, "arms": arms, "knobs": knobs}
     if study.endswith(CONFIRM):
-        return common | {"stage": "confirm", "arms": {arm: _settings(each) for arm, each in prepared.arms.items()}}
+        confirmed = arms_to_confirm(storage, sweep_of(study), prepared)
+        if confirmed is None:
+            return None
+        return common | {"stage": "confirm", "arms": {name: _settings(arm.config) for name, arm in confirmed.items()}}
     objectives = [objective.name for objective in prepared.goal.objectives]
     return common | {"stage": "search", "seed": prepared.request.seed, "objectives": objectives}
 
@@ -147,11 +259,18 @@ def refuse_other_definitions(storage: RDBStorage, name: str, prepared: Prepared)
     Raises:
         StorageError: a study of that name is about something else.
     """
+    if prepared.request.accept_changes:
+        return
     known = {study.study_name: study for study in storage.get_all_studies()}
-    for stage, study in (("search", name), ("confirm", f"{name}{CONFIRM}")):
-        if stage in prepared.request.stages and study in known and not prepared.request.accept_changes:
+    asked = {"": "search", TUNE: "confirm", CONFIRM: "confirm"}
+    for ending, stage in asked.items():
+        study = f"{name}{ending}"
+        if stage not in prepared.request.stages or study not in known or (ending == TUNE and not prepared.tuned):
+            continue
+        definition = definition_of(storage, study, prepared)
+        if definition is not None:
             has_trials = storage.get_n_trials(known[study]._study_id) > 0
-            wanted = plain(definition_of(study, prepared), prepared.base.train.epochs)
+            wanted = plain(definition, prepared.base.train.epochs)
             refuse_changed(study, changes(known[study].user_attrs.get(DEFINITION), wanted, has_trials))
 
 
@@ -162,7 +281,7 @@ def _settings(config: TrialConfig) -> dict[str, Any]:
     return content
 
 
-def _tell(study: StudyStore, prepared: Prepared) -> None:
+def _tell(study: StudyStore, prepared: Prepared, facts: Mapping[str, Any]) -> None:
     """Facts for reports and readers."""
     tell_facts(study, prepared.panel, prepared.market, prepared.splits, prepared.base)
     names = [objective.name for objective in prepared.goal.objectives]
@@ -170,10 +289,9 @@ def _tell(study: StudyStore, prepared: Prepared) -> None:
         "summary": prepared.space.summary,
         "objectives": names,
         "constraints_asked": [str(constraint) for constraint in prepared.goal.constraints],
-        "reference_arm": REFERENCE,
-        "arm_summaries": {arm: spec.summary for arm, spec in prepared.space.arms.items()},
         "sampler": prepared.request.sampler,
         "rungs": prepared.early.rungs if prepared.early else [],
+        **facts,
     }
     for key, value in own.items():
         study.study.set_user_attr(key, value)

@@ -16,7 +16,8 @@ from data.findings import counted
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
 from storage.lease import Holder, holder_of
-from storage.record import CONFIRM, TrialRecord, best_complete, read_records, stages_of
+from storage.names import CONFIRM, sweep_of
+from storage.record import TrialRecord, best_complete, read_records, stages_of
 from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, url_of
 
@@ -37,7 +38,7 @@ def status(
 ) -> None:
     """Show who runs a study, how many trials stand where, what runs now, the best, and the latest failures."""
     console = open_console()
-    name = name.removesuffix(CONFIRM)
+    name = sweep_of(name)
     try:
         with away_in_words():
             opened = open_existing(url_of(storage, runs))

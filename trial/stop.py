@@ -8,7 +8,8 @@ from storage.database import away_in_words, open_existing
 from storage.drain import LOOK_SECONDS, ask_to_stop
 from storage.errors import StorageError
 from storage.lease import holder_of
-from storage.record import CONFIRM, stages_of
+from storage.names import sweep_of
+from storage.record import stages_of
 from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, url_of
 
@@ -19,7 +20,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptio
 def stop(name: SweepName, runs: Runs = None, storage: Storage = None) -> None:
     """Ask a running sweep to stop after the epochs under way. The same sweep command goes on later."""
     console = open_console()
-    name = name.removesuffix(CONFIRM)
+    name = sweep_of(name)
     try:
         with away_in_words():
             opened = open_existing(url_of(storage, runs))

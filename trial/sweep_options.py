@@ -10,6 +10,7 @@ import typer
 
 from search_spaces.objectives import OBJECTIVES
 from trial.request import SamplerName, SchedulerName
+from trial.tuning import MAX_DRAWS
 
 BUDGETS, SEARCH, PLACEMENT = "Budgets", "Search", "Placement"
 
@@ -72,7 +73,19 @@ Seeds = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Seeds per confirm arm and fold. (default: the space's)",
+        help="Seeds per confirm arm and fold, no more and no less. (default: the space's, and then as many as its "
+        "precision needs, 20 at most)",
+        show_default=False,
+        rich_help_panel=BUDGETS,
+    ),
+]
+Draws = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=MAX_DRAWS,
+        help="Points that the reference and each retuned arm try on the search fold, with two seeds, before they are "
+        "confirmed; 0: arms keep the reference's hyper-parameters, and no verdict is given. (default: the space's)",
         show_default=False,
         rich_help_panel=BUDGETS,
     ),

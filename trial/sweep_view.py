@@ -18,6 +18,7 @@ from storage.database import shown_url
 from trial.probe import estimated
 from trial.request import Prepared
 from trial.run import SweepOutcome
+from trial.tuning import TUNE_SEEDS
 
 
 def print_spaces(console: Console) -> None:
@@ -66,6 +67,11 @@ def print_plan(prepared: Prepared, console: Console) -> None:
         rungs = f"ASHA cuts after epochs {cuts}" if cuts else "no early stopping"
         size = f"{counted(prepared.num_trials, 'trial')} x {counted(epochs, 'epoch')}"
         console.print(f"search     {size}, {prepared.request.sampler}, {rungs}")
+    if "confirm" in stages and prepared.tuned:
+        console.print(
+            f"tune       {counted(prepared.num_tunings, 'trial')}: {counted(len(prepared.tuned), 'arm')} "
+            f"({', '.join(prepared.tuned)}) x {counted(len(prepared.points), 'draw')} x {counted(TUNE_SEEDS, 'seed')}"
+        )
     if "confirm" in stages:
         arms = f"{counted(len(prepared.arms), 'arm')} ({', '.join(prepared.arms)})"
         console.print(

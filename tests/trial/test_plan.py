@@ -21,11 +21,12 @@ from tests.trial.results import epoch_result
 from trial.budget import Budget
 from trial.machine import Machine
 from trial.order import Flight, Outcome
-from trial.plan import Place, SearchPlan
+from trial.plan import Place
 from trial.predictions import PREDICTIONS
 from trial.recording import finish, record_epoch
 from trial.request import SweepRequest
 from trial.sampling import make_sampler
+from trial.search_plan import SearchPlan
 from trial.stopping import StopRequest
 from trial.warm_start import first_points, fitted
 
