@@ -8,7 +8,7 @@ from typing import Any
 from optuna.storages import RDBStorage
 
 from storage.importance import parameter_importances
-from storage.names import CONFIRM, sweep_of
+from storage.names import CONFIRM, TUNE, sweep_of
 from storage.record import (
     StudyEvent,
     TrialRecord,
@@ -43,25 +43,29 @@ class StudyEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that the sections read. Either study may be missing."""
+    """Everything that the sections read. Any of the studies may be missing, but not all."""
 
     name: str
     search: StudyEvidence | None
     confirm: StudyEvidence | None
     importances: dict[str, float]
+    tune: StudyEvidence | None = None
+
+    @property
+    def studies(self) -> list[StudyEvidence]:
+        """Those that there are, in the order in which they run."""
+        return [study for study in (self.search, self.tune, self.confirm) if study is not None]
 
     @property
     def any_study(self) -> StudyEvidence:
-        study = self.search or self.confirm
-        assert study is not None
-        return study
+        return self.studies[0]
 
 
 def read_evidence(storage: RDBStorage, name: str) -> Evidence:
-    """Reads study `name` and `name.confirm`, as far as they exist.
+    """Reads the studies of a sweep, as far as they exist.
 
     Raises:
-        StorageError: neither exists; names those that do.
+        StorageError: none exists; names those that do.
     """
     name = sweep_of(name)
     studies = {
@@ -74,4 +78,4 @@ def read_evidence(storage: RDBStorage, name: str) -> Evidence:
         for known in stages_of(storage, name)
     }
     importances = parameter_importances(storage, name) if name in studies else {}
-    return Evidence(name, studies.get(name), studies.get(name + CONFIRM), importances)
+    return Evidence(name, studies.get(name), studies.get(name + CONFIRM), importances, studies.get(name + TUNE))

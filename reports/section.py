@@ -62,6 +62,10 @@ def signed(value: float | None, digits: int = 4) -> str:
     return "–" if value is None or value != value else f"{value:+.{digits}f}"
 
 
+def probability(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
 def _cell(value: object) -> str:
     text = html.escape("–" if value is None else str(value))
     is_number = text.lstrip("+-–").replace(".", "", 1).isdigit()

@@ -105,7 +105,7 @@ SPACE = SearchSpace(
     sample=sampler(COMPUTED),
     arms=arms(COMPUTED),
     first_points=({f"with_{name}": True for name in COMPUTED} | {"learning_rate": 1e-3},),
-    budget=Budget(trials=40, seeds=1),
+    budget=Budget(trials=40),
     suit=suit,
     knobs=(HIDDEN, LEARNING_RATE),
 )

@@ -39,8 +39,11 @@ class Budget:
 
     trials: int = 12  # finished search trials
     epochs: int = 5  # per trial
-    seeds: int = 2  # per confirm arm and fold
+    seeds: int = 5  # per confirm arm and fold
     draws: int = 16  # points that the reference and each retuned arm try; 0: no arm is retuned
+
+
+DEMO = Budget(draws=2, seeds=2)  # on the synthetic market: to be looked at, too few for a verdict
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from search_spaces import digest_of, find_space
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
 from search_spaces.objectives import find_objectives, parse_constraint
-from search_spaces.space import SearchSpace
+from search_spaces.space import DEMO, Budget, SearchSpace
 from search_spaces.train import weights_for
 from storage.database import Address, check_reachable, check_url, open_existing
 from storage.errors import StorageError
@@ -131,6 +131,11 @@ class Prepared:
         """Trials that this machine has room for; of a cluster, whose nodes are not known yet, as many as CPUs here."""
         fit = max(1, math.floor((os.cpu_count() or 1) / self.request.resources.cpus))
         return min(fit, self.request.concurrent or fit, self.num_trials)
+
+    @property
+    def may_add_seeds(self) -> bool:
+        """As the precision of the confirmed effects asks for."""
+        return self.request.seeds is None and self.request.panel is not None
 
     @property
     def num_tunings(self) -> int:
@@ -263,15 +268,15 @@ def _prepare(request: SweepRequest, space: SearchSpace, goal: Goal, console: Con
     given = read_data_config(request.data_config, DataConfig.model_validate(reference.model_dump(exclude_unset=True)))
     assert given is not None, "there is a base"
     data = suited(given, panel)
-    epochs = request.epochs or space.budget.epochs
+    budget = _budget(request, space)
     weights = weights_for(len(data.horizons), space.reference.train.horizon_weights)
-    changes = {"data": data, "train.horizon_weights": weights, "train.epochs": epochs, "seed": request.seed}
+    changes = {"data": data, "train.horizon_weights": weights, "train.epochs": budget.epochs, "seed": request.seed}
     base = space.reference.replace(**changes)
     space.arm_configs(base)  # what is wrong with it is said before the market is prepared
     market = prepare(panel, request.runs / "prepared", data, Shown(console), read_settings().prepare_memory_mib)
     space = space.suited(market.meta.features, data)
     arms = space.arm_configs(base)
-    points = quasi_random_points(space.knobs, _num_draws(request, space), request.seed)
+    points = quasi_random_points(space.knobs, budget.draws, request.seed)
     tuned = space.tuned(base, points) if points else {}
     for config in (base, *arms.values()):
         left_out(market.meta.features, config.data.leave_out)
@@ -290,16 +295,19 @@ def _prepare(request: SweepRequest, space: SearchSpace, goal: Goal, console: Con
         arms=arms,
         points=points,
         tuned=tuned,
-        num_trials=request.trials or space.budget.trials,
-        num_seeds=request.seeds or space.budget.seeds,
+        num_trials=budget.trials,
+        num_seeds=budget.seeds,
         goal=goal,
     )
     _check_order(request, prepared.early)
     return prepared
 
 
-def _num_draws(request: SweepRequest, space: SearchSpace) -> int:
-    return space.budget.draws if request.draws is None else request.draws
+def _budget(request: SweepRequest, space: SearchSpace) -> Budget:
+    """The space's where nothing else is asked for; the demo has fewer draws and seeds."""
+    usual = replace(space.budget, draws=DEMO.draws, seeds=DEMO.seeds) if request.panel is None else space.budget
+    asked = {name: getattr(request, name) for name in ("trials", "epochs", "seeds", "draws")}
+    return replace(usual, **{name: number for name, number in asked.items() if number is not None})
 
 
 def _goal(request: SweepRequest, space: SearchSpace) -> Goal:

@@ -166,7 +166,7 @@ class Opening:
         def configure(cell: Cell) -> TrialConfig:
             return arms[cell["arm"]].config.replace(seed=cell["seed"], fold=cell["fold"])
 
-        needs_seed = None if self.prepared.request.seeds else partial(needs_more_seeds, study, arms)
+        needs_seed = partial(needs_more_seeds, study, arms) if self.prepared.may_add_seeds else None
         place = self._place(budget)
         plan = CellPlan(study, ranges, cells, configure, place, self.prepared.num_seeds, needs_seed)
         return Stage("confirm", study, plan, None, budget)

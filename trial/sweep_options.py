@@ -74,7 +74,7 @@ Seeds = Annotated[
     typer.Option(
         min=1,
         help="Seeds per confirm arm and fold, no more and no less. (default: the space's, and then as many as its "
-        "precision needs, 20 at most)",
+        "precision needs, 20 at most; 2 on the synthetic market)",
         show_default=False,
         rich_help_panel=BUDGETS,
     ),
@@ -85,7 +85,8 @@ Draws = Annotated[
         min=0,
         max=MAX_DRAWS,
         help="Points that the reference and each retuned arm try on the search fold, with two seeds, before they are "
-        "confirmed; 0: arms keep the reference's hyper-parameters, and no verdict is given. (default: the space's)",
+        "confirmed; 0: arms keep the reference's hyper-parameters, and no verdict is given. (default: the space's; 2 "
+        "on the synthetic market)",
         show_default=False,
         rich_help_panel=BUDGETS,
     ),

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from reports.section import Builder
-from reports.sections import confirm, curves, effects, failures, importances, provenance, summary, trials
+from reports.sections import (
+    confirm,
+    curves,
+    effects,
+    exploratory,
+    failures,
+    importances,
+    provenance,
+    summary,
+    trials,
+    tuning,
+)
 
 SECTIONS: tuple[Builder, ...] = (
     summary.build,
     effects.build,
+    exploratory.build,
+    tuning.build,
     confirm.build,
     curves.build,
     importances.build,

@@ -16,7 +16,7 @@ SENTENCE_LENGTH = 300
 
 
 def build(evidence: Evidence) -> Section:
-    studies = [study for study in (evidence.search, evidence.confirm) if study is not None]
+    studies = evidence.studies
     rows = [row for study in studies for row in _rows(study)]
     pruned = sum(record.reason == "asha" for study in studies for record in study.records)
     pieces = [paragraph(f"Stopped early by ASHA: {pruned}.")]

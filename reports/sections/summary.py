@@ -7,8 +7,8 @@ import html
 import yaml
 
 from reports.evidence import Evidence, StudyEvidence
+from reports.judged import judge, word
 from reports.section import Section, paragraph, signed, table
-from reports.statistics import MIN_PAIRS, paired_differences, summarise
 from storage.record import TrialRecord
 
 
@@ -20,7 +20,7 @@ def build(evidence: Evidence) -> Section:
         f"{market.get('first_date')} to {market.get('last_date')}; "
         f"hold-out from {about.get('holdout_from') or '(none)'}, which nothing here has read."
     )
-    rows = [_counts(study) for study in (evidence.search, evidence.confirm) if study is not None]
+    rows = [_counts(study) for study in evidence.studies]
     pieces = [
         *_best(evidence),
         table(("study", "COMPLETE", "PRUNED", "FAIL", "unfinished"), rows),
@@ -96,12 +96,14 @@ def _confirm_words(evidence: Evidence) -> list[str]:
         words.append(
             paragraph(f"Reference on the confirm folds: RankIC {signed(mean)}, mean of {len(values)} seed-fold cells.")
         )
-    summaries = summarise(paired_differences(evidence.confirm.records, reference))
-    clear = [d.arm for d in summaries if d.excludes_zero]
-    if clear:
-        words.append(
-            paragraph(f"Descriptive intervals that exclude zero: {', '.join(clear)}. Exploratory, no verdict.")
-        )
-    else:
-        words.append(paragraph(f"Undecided: no arm has an interval that excludes zero from {MIN_PAIRS} pairs or more."))
-    return words
+    return [*words, paragraph(_verdicts(evidence))]
+
+
+def _verdicts(evidence: Evidence) -> str:
+    judged = judge(evidence.confirm)
+    if isinstance(judged, str):
+        return f"Undecided: {judged}."
+    if not judged.verdicts:
+        return "Exploratory, no verdict: no arm has a tuning of its own."
+    told = [f"{arm}: {word(verdict)}" for arm, verdict in judged.verdicts.items()]
+    return f"Verdicts, each arm with a tuning of its own against the reference with its own: {'; '.join(told)}."

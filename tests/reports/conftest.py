@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna.storages import RDBStorage
@@ -21,6 +22,8 @@ ABOUT = {
     "holdout_from": "2021-10-01",
     "reference_arm": REFERENCE,
     "arm_summaries": ARMS,
+    "arm_kinds": {REFERENCE: "reference", "no_gat": "retuned", "no_fan": "fixed"},
+    "points": [{"learning_rate": 1e-3}, {"learning_rate": 2e-3}],
     "folds_by_date": {"search": ["2020-01-01", "2020-06-01", "2020-07-01", "2020-09-01"]},
     "provenance": {"code": "abc"},
 }
@@ -44,12 +47,21 @@ def epoch(number: int, value: float, is_last: bool, month: int = 6) -> dict[str,
 
 
 def add_trial(
-    study: StudyStore, curve: list[float], state: TrialState, reason: str, sentence: str = "", **attributes: object
+    study: StudyStore,
+    curve: list[float],
+    state: TrialState,
+    reason: str,
+    sentence: str = "",
+    cell: dict[str, Any] | None = None,
+    **attributes: object,
 ) -> None:
-    """One finished trial with its curve."""
+    """One finished trial with its curve; `cell` are its parameters, else two are drawn."""
     trial = study.ask()
-    trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
-    trial.suggest_categorical("gat", (True, False))
+    for name, value in (cell or {}).items():
+        trial.suggest_categorical(name, [value])
+    if cell is None:
+        trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
+        trial.suggest_categorical("gat", (True, False))
     config = {"train": {"epochs": 2}, "data": {"horizons": HORIZONS}}
     study.set_attributes(
         trial._trial_id,
@@ -101,4 +113,18 @@ def confirm(storage: RDBStorage) -> StudyStore:
                 add_trial(study, [], TrialState.PRUNED, "diverged", "gone", arm="no_fan", **cell)
             else:
                 add_trial(study, [base + 0.002], TrialState.COMPLETE, "complete", arm="no_fan", **cell)
+    return study
+
+
+@pytest.fixture
+def tune(storage: RDBStorage) -> StudyStore:
+    """The reference does best at draw 1; no_gat at draw 0, because a seed of its draw 1 failed."""
+    study = make_study(storage, "demo.tune")
+    values = {"reference": ((0.01, 0.03), (0.03, 0.05)), "no_gat": ((0.02, 0.02), (0.09, None))}
+    for arm, draws in values.items():
+        for draw, seeds in enumerate(draws):
+            for seed, value in enumerate(seeds):
+                cell = {"arm": arm, "draw": draw, "seed": seed}
+                state, reason = (TrialState.FAIL, "crash") if value is None else (TrialState.COMPLETE, "complete")
+                add_trial(study, [] if value is None else [value], state, reason, cell=cell, arm=arm, seed=seed)
     return study

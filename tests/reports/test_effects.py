@@ -1,4 +1,4 @@
-"""The section on effects: its words, what it says of seeds and days, and why it may have nothing to show."""
+"""The sections on effects: their words, what they say of seeds and days, and why there may be nothing to show."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from reports.evidence import Evidence, StudyEvidence
-from reports.sections.effects import build
+from reports.section import Builder
+from reports.sections import effects, exploratory
 from storage.record import TrialRecord
 
 DAYS, HORIZONS = 250, [1, 5]
 
 
-def confirm(seeds: int, losses: dict[str, float], noise: float = 0.02) -> Evidence:
+def confirm(seeds: int, losses: dict[str, float], noise: float = 0.02, kind: str = "retuned") -> Evidence:
     """A confirm study whose arms lose so much skill a day, beside days that are an arm's and hardly differ by seed."""
     rng = np.random.default_rng(3)
     own = {arm: rng.normal(0, noise, DAYS) for arm in losses}
@@ -24,28 +25,47 @@ def confirm(seeds: int, losses: dict[str, float], noise: float = 0.02) -> Eviden
             daily = {f"2020-{day:03d}": [0.0, float(value)] for day, value in enumerate(skill)}
             attributes = {"arm": arm, "seed": seed, "fold": "confirm-1", "config": {"data": {"horizons": HORIZONS}}}
             records.append(TrialRecord(len(records), "COMPLETE", 0.1, {}, attributes, ({"daily_rank_ic": daily},)))
-    about = {"reference_arm": "reference", "arm_summaries": {arm: f"turns {arm}" for arm in losses}}
+    about = {
+        "reference_arm": "reference",
+        "arm_summaries": {arm: f"turns {arm}" for arm in losses},
+        "arm_kinds": dict.fromkeys(losses, kind),
+    }
     return Evidence("demo", None, StudyEvidence("demo.confirm", about, records, []), {})
 
 
-def shown(evidence: Evidence) -> str:
-    section = build(evidence)
+def shown(evidence: Evidence, builder: Builder = effects.build) -> str:
+    section = builder(evidence)
     return " ".join((section.lead, *section.pieces))
 
 
-def test_an_arm_that_loses_much_is_needed_and_one_that_loses_nothing_makes_no_difference() -> None:
+def test_an_arm_that_loses_much_hurts_and_one_that_loses_nothing_makes_no_difference() -> None:
     found = shown(confirm(5, {"no_gat": 0.05, "no_fan": 0.0}))
     assert "Daily RankIC at 5 trading days" in found
-    assert "needed by this tuning</td>" in found
+    assert "<td>hurts</td>" in found
     assert "no difference larger than 0.005" in found
     assert "turns no_gat" in found
-    assert "more seeds cannot help" in found
+    assert "seeds cannot help" in found
 
 
-def test_an_arm_that_gains_is_never_said_to_help() -> None:
-    found = shown(confirm(5, {"no_gat": -0.05}))
-    assert "undecided: without it this tuning does better" in found
+def test_an_arm_that_gains_helps() -> None:
+    assert "<td>helps</td>" in shown(confirm(5, {"no_gat": -0.05}))
+
+
+def test_without_a_tuning_of_its_own_an_arm_gets_no_verdict() -> None:
+    fixed = confirm(5, {"no_gat": -0.05, "no_fan": 0.05, "no_san": 0.0}, kind="fixed")
+    assert "Nothing to show: no arm has a tuning of its own" in shown(fixed)
+    found = shown(fixed, exploratory.build)
+    assert found.startswith("Exploratory.")
+    assert "needed by this tuning" in found
+    assert "more than the reference, which its own tuning may not be" in found
+    assert "nothing found" in found
     assert "helps" not in found
+
+
+def test_a_placebo_that_loses_says_what_it_takes_away() -> None:
+    found = shown(confirm(5, {"shuffled": 0.05}, kind="placebo"), exploratory.build)
+    assert "what the placebo takes away counts" in found
+    assert "fewer than 5 seeds" in shown(confirm(4, {"shuffled": 0.05}, kind="placebo"), exploratory.build)
 
 
 def test_few_seeds_decide_nothing() -> None:
@@ -78,5 +98,5 @@ def test_it_says_why_there_is_nothing(evidence: Evidence, why: str) -> None:
 
 
 def test_the_same_evidence_gives_the_same_section() -> None:
-    one, two = (build(confirm(5, {"no_gat": 0.01})).pieces[1:] for _ in range(2))  # a figure has an id of its own
+    one, two = (effects.build(confirm(5, {"no_gat": 0.01})).pieces[1:] for _ in range(2))  # a figure has its own id
     assert one == two

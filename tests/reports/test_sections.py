@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from reports.evidence import read_evidence
 from reports.page import render
 from reports.section import Builder
-from reports.sections import SECTIONS
+from reports.sections import SECTIONS, tuning
 from storage.errors import StorageError
 from storage.study import StudyStore
 from tests.reports.conftest import add_trial, make_study
@@ -27,7 +27,7 @@ def text_of(builder: Builder, storage: RDBStorage) -> str:
 
 @pytest.mark.parametrize("builder", SECTIONS, ids=lambda b: b.__module__.rsplit(".", 1)[-1])
 def test_sections_stand_on_full_evidence(
-    builder: Builder, storage: RDBStorage, search: StudyStore, confirm: StudyStore
+    builder: Builder, storage: RDBStorage, search: StudyStore, tune: StudyStore, confirm: StudyStore
 ) -> None:
     assert "Nothing to show" not in text_of(builder, storage)
 
@@ -55,7 +55,14 @@ def test_the_page_says_who_won_and_that_luck_is_in_it(
     assert "Best search trial: <strong>1</strong>, RankIC <strong>+0.0500</strong>" in body
     assert "best of 7 trials that competed on the search fold (4 COMPLETE)" in body
     assert "no_gat" in body
-    assert "Exploratory, no verdict" in body
+    assert "no_gat: undecided: fewer than 5 seeds" in body
+
+
+def test_the_tuning_shows_what_each_draw_gave_and_which_is_confirmed(storage: RDBStorage, tune: StudyStore) -> None:
+    shown = text_of(tuning.build, storage)
+    assert "<td>+0.0400 *</td>" in shown
+    assert "<td>+0.0200 *</td>" in shown
+    assert "0.0900" not in shown
 
 
 def test_failures_are_told_in_the_stores_words_and_escaped(storage: RDBStorage, search: StudyStore) -> None:

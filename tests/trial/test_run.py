@@ -39,7 +39,7 @@ from trial.run import SweepOutcome, run_sweep
 from trial.sweep import app
 
 pytestmark = pytest.mark.usefixtures("ray_head")
-REQUEST = SweepRequest(space="gat_ablation", trials=5, epochs=2, seeds=1)
+REQUEST = SweepRequest(space="gat_ablation", trials=5, epochs=2, seeds=1, draws=0)
 
 
 @pytest.fixture(scope="module")
@@ -137,12 +137,57 @@ def test_days_appended_behind_a_pinned_hold_out_go_on_with_the_study(sweep_panel
 
 def test_confirm_runs_every_arm_on_the_same_seeds_and_folds(finished: tuple[Path, SweepOutcome]) -> None:
     runs, _ = finished
-    arms = ("reference", *SPACES["gat_ablation"].arms)
-    check_truth(runs, "gat_ablation.confirm", finished=2 * len(arms))
     study, records = open_study(runs, "gat_ablation.confirm")
+    arms = {"reference", *SPACES["gat_ablation"].arms, study.user_attrs["winner"]["arm"]}
+    check_truth(runs, "gat_ablation.confirm", finished=2 * len(arms))
     cells = {(t.params["arm"], t.params["seed"], t.params["fold"]) for t in study.trials}
     assert cells == {(arm, 0, fold) for arm in arms for fold in ("confirm-1", "confirm-2")}
     assert {r.reason for r in records} == {"complete"}
+
+
+SMALL_SPACE = """
+from dataclasses import replace
+from search_spaces.gat_ablation import SPACE as GAT_ABLATION
+from search_spaces.space import Arm
+
+SPACE = replace(
+    GAT_ABLATION,
+    name="small",
+    arms={
+        "no_small_init": Arm("off", {"model.head.small_init": False}),
+        "shuffled": Arm("placebo", {"data.graph.shuffled": True}, is_placebo=True),
+    },
+)
+"""
+
+
+def test_reference_and_arms_are_tuned_alike_before_they_are_confirmed(sweep_panel: Path, tmp_path: Path) -> None:
+    (tmp_path / "small.py").write_text(SMALL_SPACE)
+    runs, space = tmp_path / "runs", str(tmp_path / "small.py")
+    request = replace(REQUEST, space=space, stages=("confirm",), draws=2, epochs=1, runs=runs, panel=sweep_panel)
+    stopped = run_sweep(replace(request, time_budget_seconds=0.5))
+    assert stopped.stopped is not None
+    assert list(stopped.counts) == ["small.tune"]
+    assert list(run_sweep(request).counts) == ["small.tune", "small.confirm"]
+    check_truth(runs, "small.tune", finished=8)
+    study, records = open_study(runs, "small.tune")
+    cells = [(t.params["arm"], t.params["draw"], t.params["seed"]) for t in study.trials]
+    assert set(cells) == {
+        (arm, draw, seed) for arm in ("reference", "no_small_init") for draw in (0, 1) for seed in (0, 1)
+    }
+    assert {record.fold for record in records} == {"search"}
+    best = {}
+    for arm in ("reference", "no_small_init"):
+        values = [[r.value or 0 for r in records if r.arm == arm and r.params["draw"] == draw] for draw in (0, 1)]
+        best[arm] = max((0, 1), key=lambda draw: sum(values[draw]))
+    confirm, confirmed = open_study(runs, "small.confirm")
+    kinds = confirm.user_attrs["arm_kinds"]
+    assert {"reference": "reference", "no_small_init": "retuned", "shuffled": "placebo"}.items() <= kinds.items()
+    assert ("no_small_init.fixed" in kinds) == (best["reference"] != best["no_small_init"])
+    for record in confirmed:
+        arm = str(record.arm)
+        draw = best[arm] if arm in best else best["reference"]
+        assert record.config["train"]["learning_rate"] == study.user_attrs["points"][draw]["learning_rate"]
 
 
 def test_the_exported_config_is_the_best_complete_trials(finished: tuple[Path, SweepOutcome]) -> None:

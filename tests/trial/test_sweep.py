@@ -64,7 +64,8 @@ def test_a_dry_run_shows_folds_and_counts_and_writes_no_study(sweep_panel: Path,
     runs = tmp_path / "runs"
     result = runner.invoke(app, ["gat_ablation", "--data", str(sweep_panel), "--runs", str(runs), "--dry-run"])
     assert result.exit_code == 0, result.output
-    assert "24 trials: 6 arms" in result.output
+    assert "160 trials: 5 arms (reference, no_gat, no_fan, no_san, no_freq_dropout) x 16 draws x 2" in result.output
+    assert "130 trials: 9 arms" in result.output
     assert "confirm-2" in result.output
     assert not (runs / "sweeps.db").exists()
 

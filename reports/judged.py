@@ -1,0 +1,101 @@
+"""What the confirm study says of its arms: verdicts on the retuned ones, and everything else as exploratory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reports.daily import DailyPairs, daily_pairs, primary_horizon
+from reports.evidence import StudyEvidence
+from reports.inference.effect import MIN_SEEDS, Effect, effect
+from reports.inference.verdict import ALPHA, EQUIVALENCE, Verdict, Word, benjamini_hochberg, verdicts
+
+RETUNED, FIXED = "retuned", "fixed"
+VERDICTS = {
+    Word.HURTS: "hurts",
+    Word.HELPS: "helps",
+    Word.NO_DIFFERENCE: f"no difference larger than {EQUIVALENCE:g}",
+    Word.UNDECIDED: "undecided",
+}
+LOSES = {  # exploratory: what a loss of daily skill would mean, by kind of arm
+    "fixed": "needed by this tuning",
+    "placebo": "less than the reference: what the placebo takes away counts",
+    "winner": "less than the reference",
+}
+
+
+@dataclass(frozen=True)
+class Exploratory:
+    """One arm of which no verdict is given."""
+
+    kind: str  # fixed, placebo or winner
+    effect: Effect
+    adjusted_p: float  # Benjamini and Hochberg's, among all exploratory arms
+
+    @property
+    def in_words(self) -> str:
+        if self.effect.num_seeds < MIN_SEEDS:
+            return f"fewer than {MIN_SEEDS} seeds"
+        if self.adjusted_p > ALPHA:
+            return "nothing found"
+        if self.effect.mean < 0:
+            return LOSES[self.kind]
+        return "more than the reference, which its own tuning may not be" if self.kind == "fixed" else "more"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Every arm against the reference, at the primary horizon."""
+
+    horizon: int  # trading days
+    pairs: Mapping[str, DailyPairs]
+    verdicts: Mapping[str, Verdict]  # of the retuned arms, one family
+    exploratory: Mapping[str, Exploratory]
+
+    @property
+    def effects(self) -> dict[str, Effect]:
+        return {name: each.effect for name, each in (*self.verdicts.items(), *self.exploratory.items())}
+
+
+def judge(confirm: StudyEvidence | None) -> Judged | str:
+    """The findings, or in words why there are none."""
+    if confirm is None:
+        return "the confirm stage was not run"
+    horizon = _horizon(confirm)
+    if horizon is None:
+        return "no confirm trial has begun"
+    pairs = daily_pairs(confirm.records, confirm.attributes["reference_arm"], horizon)
+    enough = {arm: each for arm, each in pairs.items() if len(each.d_ST) >= 2 and len(each.days) >= 2}
+    if not enough:
+        return "no arm and the reference completed two common seeds on every fold"
+    kinds = confirm.attributes.get("arm_kinds", {})
+    retuned = [arm for arm in enough if kinds.get(arm) == RETUNED]
+    others = {arm: effect(each.d_ST, horizon) for arm, each in enough.items() if arm not in retuned}
+    adjusted = benjamini_hochberg([found.p_value for found in others.values()])
+    return Judged(
+        horizon,
+        enough,
+        verdicts(
+            {arm: effect(enough[arm].d_ST, horizon) for arm in retuned},
+            {arm: effect(enough[arm].filled_ST, horizon) for arm in retuned},
+        ),
+        {
+            arm: Exploratory(kinds.get(arm, FIXED), found, p)
+            for (arm, found), p in zip(others.items(), adjusted, strict=True)
+        },
+    )
+
+
+def word(verdict: Verdict) -> str:
+    """What may be said of a retuned arm against the reference."""
+    if verdict.effect.num_seeds < MIN_SEEDS:
+        return f"undecided: fewer than {MIN_SEEDS} seeds"
+    return VERDICTS[verdict.word] + (f" ({verdict.why})" if verdict.why else "")
+
+
+def _horizon(confirm: StudyEvidence) -> int | None:
+    """The primary endpoint's."""
+    for record in confirm.records:
+        if horizons := (record.config or {}).get("data", {}).get("horizons"):
+            return primary_horizon(horizons)
+    return None

@@ -1,0 +1,63 @@
+"""Which draw the reference and each retuned arm came out best with, on the search fold."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+
+from reports.evidence import Evidence, StudyEvidence
+from reports.section import Section, paragraph, signed, table
+
+TITLE = "Equal tuning"
+LEAD = (
+    "Reference and arms tried the same quasi-random points on the search fold at full budget, two seeds each; each is "
+    "confirmed at the point of its highest mean. Parameters of a block that an arm does not have do nothing there."
+)
+
+
+def build(evidence: Evidence) -> Section:
+    if evidence.tune is None or not evidence.tune.records:
+        return Section("tuning", TITLE, LEAD, (paragraph("Nothing to show: no arm was retuned."),))
+    means = mean_values(evidence.tune)
+    points = evidence.tune.attributes["points"]
+    best = {arm: max(own, key=lambda draw: (own[draw], -draw)) for arm, own in means.items() if own}
+    names = list(points[0]) if points else []
+    rows = [
+        (
+            draw,
+            *(_mean(own.get(draw), best.get(arm) == draw) for arm, own in means.items()),
+            *(_short(point[name]) for name in names),
+        )
+        for draw, point in enumerate(points)
+    ]
+    pieces = (
+        paragraph("Mean RankIC on the search fold; * marks what is confirmed, a dash a draw that lacks a seed."),
+        table(("draw", *means, *names), rows),
+    )
+    return Section("tuning", TITLE, LEAD, pieces)
+
+
+def mean_values(tune: StudyEvidence) -> dict[str, dict[int, float]]:
+    """Arm -> draw -> mean over its seeds, where all of them are COMPLETE."""
+    cells: dict[str, dict[int, list[float | None]]] = defaultdict(lambda: defaultdict(list))
+    for record in tune.records:
+        if record.arm is not None:
+            value = record.value if record.state == "COMPLETE" else None
+            cells[record.arm][int(record.params["draw"])].append(value)
+    seeds = max(len(values) for own in cells.values() for values in own.values())
+    return {
+        arm: {
+            draw: statistics.fmean(known)
+            for draw, values in own.items()
+            if len(known := [value for value in values if value is not None]) == seeds
+        }
+        for arm, own in cells.items()
+    }
+
+
+def _mean(value: float | None, is_best: bool) -> str:
+    return signed(value) + (" *" if is_best else "")
+
+
+def _short(value: object) -> object:
+    return f"{value:.3g}" if isinstance(value, float) else value
