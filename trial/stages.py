@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -118,7 +119,8 @@ def _opened(storage: RDBStorage, name: str, prepared: Prepared, lease: Lease, co
         console.print(f"{name}: {replayed} writes that waited for the store were replayed")
     adoption.adopt()  # before the definition may change, so that what is adopted is given up with the rest
     epochs, accept = prepared.base.train.epochs, prepared.request.accept_changes
-    for change in study.define(definition_of(name, prepared), epochs, accept):
+    names = _names(study.study.user_attrs, prepared)
+    for change in study.define(definition_of(name, prepared), epochs, accept, names):
         console.print(f"{name}: accepted {change}", markup=False, soft_wrap=True)
     if begun := [str(trial.number) for trial in study.waiting() if DRIVER in trial.user_attrs]:
         console.print(f"{name}: {counted(len(begun), 'interrupted trial')} to go on with: {', '.join(begun)}")
@@ -152,7 +154,13 @@ def refuse_other_definitions(storage: RDBStorage, name: str, prepared: Prepared)
         if stage in prepared.request.stages and study in known and not prepared.request.accept_changes:
             has_trials = storage.get_n_trials(known[study]._study_id) > 0
             wanted = plain(definition_of(study, prepared), prepared.base.train.epochs)
-            refuse_changed(study, changes(known[study].user_attrs.get(DEFINITION), wanted, has_trials))
+            about = known[study].user_attrs
+            refuse_changed(study, changes(about.get(DEFINITION), wanted, has_trials, _names(about, prepared)))
+
+
+def _names(about: Mapping[str, Any], prepared: Prepared) -> dict[str, str]:
+    """Of settings whose values are keys, what a reader knows them by; `about` is what the study said so far."""
+    return {"cells": f"the data that trials see: {about.get('panel_name')} then, {prepared.panel.name} now"}
 
 
 def _settings(config: TrialConfig) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def build(evidence: Evidence) -> Section:
     if evidence.confirm is None:
         return Section("confirm", title, LEAD, (paragraph("Nothing to show: the confirm stage was not run."),))
     reference = evidence.confirm.attributes["reference_arm"]
-    differences = paired_differences(evidence.confirm.records, reference)
+    differences = paired_differences(evidence.confirm.compared, reference)
     if not differences["difference"].notna().any():
         return Section(
             "confirm",

@@ -35,7 +35,7 @@ def build(evidence: Evidence) -> Section:
     horizon = _horizon(evidence.confirm)
     if horizon is None:
         return _nothing("no confirm trial has begun")
-    pairs = daily_pairs(evidence.confirm.records, evidence.confirm.attributes["reference_arm"], horizon)
+    pairs = daily_pairs(evidence.confirm.compared, evidence.confirm.attributes["reference_arm"], horizon)
     enough = {arm: each for arm, each in pairs.items() if len(each.d_ST) >= 2 and len(each.days) >= 2}
     if not enough:
         return _nothing("no arm and the reference completed two common seeds on every fold")
