@@ -205,7 +205,8 @@ def _footer(file: Path) -> pq.FileMetaData:
         metadata = pq.read_metadata(file)
         names = metadata.schema.to_arrow_schema().names
     except DAMAGED as error:
-        raise DataError(f"the panel must be readable Parquet, but {file} is not: {error} Write it again.") from error
+        why = str(error).rstrip(".")
+        raise DataError(f"the panel must be readable Parquet, but {file} is not: {why}. Write it again.") from error
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise DataError(f"column names must be unique, but {file} repeats {', '.join(doubled)}. Drop or rename them.")

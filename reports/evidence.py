@@ -7,9 +7,11 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 
+from storage.definition import DEFINITION
 from storage.importance import parameter_importances
 from storage.names import CONFIRM, TUNE, sweep_of
 from storage.record import (
+    CHANGES_ACCEPTED,
     StudyEvent,
     TrialRecord,
     best_complete,
@@ -37,6 +39,20 @@ class StudyEvidence:
         return sum(self.count(state) for state in ("COMPLETE", "PRUNED", "FAIL"))
 
     @property
+    def compared(self) -> list[TrialRecord]:
+        """Trials whose values mean the same as the newest one's."""
+        return [record for record in self.records if record.is_comparable]
+
+    @property
+    def accepted(self) -> list[str]:
+        """Changes of its definition that somebody took over, in words."""
+        return [
+            f"{self.name}, from trial {event.number} on: {event.message}"
+            for event in self.events
+            if event.kind == CHANGES_ACCEPTED
+        ]
+
+    @property
     def best(self) -> TrialRecord | None:
         return best_complete(self.records)
 
@@ -55,6 +71,14 @@ class Evidence:
     def studies(self) -> list[StudyEvidence]:
         """Those that there are, in the order in which they run."""
         return [study for study in (self.search, self.tune, self.confirm) if study is not None]
+
+    @property
+    def are_of_the_same(self) -> bool:
+        """Whether search and confirm are about the same data, cut into the same folds."""
+        if self.search is None or self.confirm is None:
+            return True
+        one, other = (study.attributes.get(DEFINITION, {}) for study in (self.search, self.confirm))
+        return all(one.get(key) == other.get(key) for key in ("cells", "folds"))
 
     @property
     def any_study(self) -> StudyEvidence:

@@ -52,10 +52,6 @@ class Judged:
     verdicts: Mapping[str, Verdict]  # of the retuned arms, one family
     exploratory: Mapping[str, Exploratory]
 
-    @property
-    def effects(self) -> dict[str, Effect]:
-        return {name: each.effect for name, each in (*self.verdicts.items(), *self.exploratory.items())}
-
 
 def judge(confirm: StudyEvidence | None) -> Judged | str:
     """The findings, or in words why there are none."""
@@ -64,7 +60,7 @@ def judge(confirm: StudyEvidence | None) -> Judged | str:
     horizon = _horizon(confirm)
     if horizon is None:
         return "no confirm trial has begun"
-    pairs = daily_pairs(confirm.records, confirm.attributes["reference_arm"], horizon)
+    pairs = daily_pairs(confirm.compared, confirm.attributes["reference_arm"], horizon)
     enough = {arm: each for arm, each in pairs.items() if len(each.d_ST) >= 2 and len(each.days) >= 2}
     if not enough:
         return "no arm and the reference completed two common seeds on every fold"

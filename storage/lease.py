@@ -213,8 +213,8 @@ def _held(holder: Row | None) -> StorageError:
     age = (time.time() - holder.taken) / 60
     return StorageError(
         f"one driver at a time may run a study, but process {holder.pid} on {holder.host} has been running "
-        f"{holder.study!r} for {age:.0f} min. Wait for it, stop it (python -m trial.stop), use another --name, or on "
-        f"PostgreSQL --join it."
+        f"{holder.study!r} for {age:.0f} min. Wait for it, or stop it (python -m trial.stop). A sweep may also "
+        f"use another --name, or --join it on PostgreSQL."
     )
 
 

@@ -12,11 +12,13 @@ import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 
+from storage.definition import VALUES_FROM
 from storage.errors import StorageError
 from storage.names import studies_of
 from storage.tables import epochs, events
 
 CONSTRAINTS = "constraints"  # attribute: name -> by how much it is broken; at most 0 where it holds
+CHANGES_ACCEPTED = "changes_accepted"  # event: the definition changed before the trial of its number
 OTHERS, BROKEN = "values_", "over_"  # begin the columns of further objectives and of constraints
 COLUMNS = ("number", "state", "value", "reason", "epochs", "arm", "seed", "fold")
 
@@ -32,6 +34,7 @@ class TrialRecord:
     attributes: dict[str, Any] = field(repr=False)
     curve: tuple[dict[str, Any], ...] = field(repr=False)  # every EpochResult, in order
     others: tuple[float, ...] = ()  # values of the objectives after the first one
+    is_comparable: bool = True  # its value means the same as the newest trial's; else other data were accepted since
 
     @property
     def arm(self) -> str | None:
@@ -69,7 +72,8 @@ def read_records(storage: RDBStorage, study_name: str) -> list[TrialRecord]:
     study = load_study(storage, study_name)
     with storage.engine.connect() as connection:
         curves = read_curves(connection, study_name)
-    return [_record(trial, curves.get(trial.number, ())) for trial in study.get_trials(deepcopy=False)]
+    first = study.user_attrs.get(VALUES_FROM, 0)
+    return [_record(trial, curves.get(trial.number, ()), first) for trial in study.get_trials(deepcopy=False)]
 
 
 class StudyEvent(NamedTuple):
@@ -93,8 +97,9 @@ def best_complete(records: Sequence[TrialRecord]) -> TrialRecord | None:
 
 
 def best_first(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The COMPLETE trials that keep their constraints, the largest value first."""
+    """The COMPLETE trials that keep their constraints, the largest value first; of those that can be compared."""
     complete = [r for r in records if r.state == "COMPLETE" and r.value is not None and r.is_feasible]
+    complete = [r for r in complete if r.is_comparable]
     return sorted(complete, key=lambda r: (-(r.value or 0.0), r.number))
 
 
@@ -168,7 +173,8 @@ def to_frame(records: list[TrialRecord]) -> pd.DataFrame:
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(COLUMNS))
 
 
-def _record(trial: FrozenTrial, curve: tuple[dict[str, Any], ...]) -> TrialRecord:
+def _record(trial: FrozenTrial, curve: tuple[dict[str, Any], ...], first: int) -> TrialRecord:
     value = trial.values[0] if trial.values else None
     others = tuple(trial.values[1:]) if trial.values else ()
-    return TrialRecord(trial.number, trial.state.name, value, trial.params, trial.user_attrs, curve, others)
+    state, is_comparable = trial.state.name, trial.number >= first
+    return TrialRecord(trial.number, state, value, trial.params, trial.user_attrs, curve, others, is_comparable)

@@ -19,11 +19,11 @@ from storage.alike import Alike
 from storage.attempt import Ending, EpochReport
 from storage.costs import charge_dead
 from storage.database import append_row, persistently
-from storage.definition import DEFINITION, changes, plain, refuse_changed
+from storage.definition import DEFINITION, VALUES_FROM, changes, changes_values, plain, refuse_changed
 from storage.draft import take_drawn
 from storage.errors import StorageError
 from storage.line import by_itself
-from storage.record import CONSTRAINTS, read_curves
+from storage.record import CHANGES_ACCEPTED, CONSTRAINTS, read_curves
 from storage.tables import attempts, events, ledger
 from storage.writes import (
     count_states,
@@ -94,13 +94,20 @@ class StudyStore:
             persistently(lambda: self.study.set_user_attr(KEY, known))
         return str(known)
 
-    def define(self, definition: Mapping[str, Any], epochs: int | None = None, accept: bool = False) -> list[str]:
+    def define(
+        self,
+        definition: Mapping[str, Any],
+        epochs: int | None = None,
+        accept: bool = False,
+        names: Mapping[str, str] | None = None,
+    ) -> list[str]:
         """Writes what the study is about; once it has trials it must be the same, but for more epochs.
 
         Args:
             definition: plain values, nested as one likes.
             epochs: of a full trial; they may grow.
             accept: what changed, as the study's definition from now on.
+            names: see `changes`.
 
         Returns:
             What changed and was accepted, one sentence per setting.
@@ -110,13 +117,16 @@ class StudyStore:
         """
         wanted = plain(definition, epochs)
         known = self.study.user_attrs.get(DEFINITION)
-        changed = changes(known, wanted, self.has_trials)
+        changed = changes(known, wanted, self.has_trials, names)
         if not accept:
             refuse_changed(self.name, changed)
+        number = sum(self.counts().values())
+        if changes_values(changed):  # before the definition: should this driver die in between, they are accepted again
+            persistently(lambda: self.study.set_user_attr(VALUES_FROM, number))
         if known != wanted:
             persistently(lambda: self.study.set_user_attr(DEFINITION, wanted))
         if changed:
-            self.note("changes_accepted", "; ".join(changed))
+            self.note(CHANGES_ACCEPTED, "; ".join(changed), number)
             self.give_up_waiting(lambda attributes: "config" in attributes, "the study's definition changed")
         return changed
 
@@ -263,8 +273,17 @@ class StudyStore:
         return self._read(lambda connection: count_states(connection, self.study._study_id))
 
     def complete_values(self) -> dict[int, float]:
-        """Number -> value of the COMPLETE trials; the first one, where there are several objectives."""
-        return self._read(lambda connection: values_of_complete(connection, self.study._study_id))
+        """Number -> value of the COMPLETE trials; the first one, where there are several objectives.
+
+        Of those whose values mean the same as those of the next trial.
+        """
+        values = self._read(lambda connection: values_of_complete(connection, self.study._study_id))
+        return {number: value for number, value in values.items() if number >= self.values_from}
+
+    @cached_property
+    def values_from(self) -> int:
+        """Number of the first trial whose value means the same as the next one's."""
+        return int(self.study.user_attrs.get(VALUES_FROM, 0))
 
     @property
     def has_trials(self) -> bool:

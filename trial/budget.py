@@ -56,7 +56,9 @@ class Budget:
             return None
         best = max(values, key=lambda number: (values[number], -number))
         since = self.study.num_finished - (best + 1)
-        return f"nothing was better than trial {best} for {since} trials" if since >= self.patience else None
+        if since < self.patience:
+            return None
+        return f"nothing was better than trial {best} for {since} trials; those asked for already go on"
 
     def _of_gpus(self, flights: Iterable[Flight]) -> str | None:
         if self.gpu_hours is None:

@@ -50,7 +50,7 @@ class CellPlan:
         begun = 1 + max((int(self._cell(trial)["seed"]) for trial in trials), default=-1)
         for _ in range(seeds if needs_seed is None else max(seeds, begun)):
             self._add_seed()
-        self._others = sum(trial.state.is_finished() and self._key(trial) not in self._cells for trial in trials)
+        self._others = sum(trial.state.is_finished() and self._is_other(trial) for trial in trials)
         if all(trial.state.is_finished() for trial in trials) and not self._free(trials):
             self._grow()
 
@@ -90,8 +90,12 @@ class CellPlan:
         self._seeds += 1
 
     def _free(self, trials: Sequence[FrozenTrial]) -> list[Cell]:
-        taken = {self._key(trial) for trial in trials}
+        taken = {self._key(trial) for trial in trials if trial.number >= self.study.values_from}
         return [cell for key, cell in self._cells.items() if key not in taken]
+
+    def _is_other(self, trial: FrozenTrial) -> bool:
+        """Of an earlier definition of the study: other data, or another configuration."""
+        return trial.number < self.study.values_from or self._key(trial) not in self._cells
 
     def _key(self, trial: FrozenTrial) -> Key:
         """Also of one that was enqueued and never started, which will have its cell's configuration."""

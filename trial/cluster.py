@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import ray
 from ray._private import ray_constants
 
-from trial.ray_repairs import keep_signals_from_daemons
+from trial.ray_repairs import keep_ray_quiet, keep_signals_from_daemons
 from trial.resources import ClusterError, Node, Resources, refuse_unplaceable
 from trial.settings import ALLOCATOR_ENVIRONMENT, RAY_ENVIRONMENT, Settings
 
@@ -39,6 +39,7 @@ def cluster(address: str | None, resources: Resources, settings: Settings) -> It
 
 def _start(address: str | None, settings: Settings) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
+    keep_ray_quiet()
     common: dict[str, object] = {
         "log_to_driver": False,
         "logging_level": logging.ERROR,

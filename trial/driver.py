@@ -149,6 +149,10 @@ def _recorder(
         notice.after(flight)
         while_there(lambda: display.change(stage.study, flights))
 
+    def after_failure(flight: Flight) -> None:
+        kind, sentence = flight.events[-1]
+        display.say(f"trial {flight.order.number}, epoch {len(flight.results)}: {kind}: {sentence}")
+
     reclaimed = time.monotonic()
 
     def look_around() -> None:
@@ -166,7 +170,7 @@ def _recorder(
         while_there(look_around)
         hung.look(trials, flights)
 
-    return StudyRecorder(study, flights, retries, after_epoch, after_end, after_step)
+    return StudyRecorder(study, flights, retries, after_epoch, after_end, after_failure, after_step)
 
 
 def _of_the_store(error: BaseException | None) -> StorageError | None:

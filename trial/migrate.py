@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -57,7 +58,7 @@ def migrate(
                 console.print(_in_words(copied), soft_wrap=True)
     except (SpaceError, StorageError) as error:
         raise refused(error) from None
-    console.print(f"look       python -m trial.trials {names[0]} --storage {target}", soft_wrap=True)
+    console.print(f"look       python -m trial.trials {names[0]} --storage {shlex.quote(target)}", soft_wrap=True)
 
 
 def _in_words(copied: Copied) -> str:

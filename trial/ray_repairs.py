@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray._private import services
+from ray._private import services, worker
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.tune.experiment import Trial
@@ -21,6 +21,12 @@ def keep_signals_from_daemons() -> None:
     """Ray's own processes, started from here on, live until the driver has stopped cleanly. Should it be killed, the
     kernel ends them with it (Ray asks for that)."""
     services.ConsolePopen = _InAGroupOfItsOwn
+
+
+def keep_ray_quiet() -> None:
+    """Ray prints a thousand coloured characters where a worker dies. The driver says which trial that was, and that it
+    goes on; Ray's words stay in its log."""
+    worker.print_to_stdstream = lambda *_, **__: None
 
 
 def survive_lost_workers() -> None:

@@ -33,10 +33,11 @@ class StudyRecorder(Unsaved, Callback):
         retries: Retries,
         on_epoch: Callable[[Flight], object],
         on_finish: Callable[[Flight], object],
+        on_retry: Callable[[Flight], object],
         on_tick: Callable[[list[Any]], object],
     ) -> None:
         self._study, self._flights, self._retries = study, flights, retries
-        self._on_epoch, self._on_finish, self._on_tick = on_epoch, on_finish, on_tick
+        self._on_epoch, self._on_finish, self._on_retry, self._on_tick = on_epoch, on_finish, on_retry, on_tick
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any) -> None:
         flight = self._flights[trial.trial_id]
@@ -90,6 +91,8 @@ class StudyRecorder(Unsaved, Callback):
         recording.finish(self._study, flight)
         if flight.outcome is not None:
             self._on_finish(flight)
+        elif flight.is_held:
+            self._on_retry(flight)
 
     def release_all(self) -> int:
         """After the run: whatever is still in flight waits for the next start; nothing stays RUNNING."""

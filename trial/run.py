@@ -27,6 +27,7 @@ from storage.names import studies_of
 from storage.record import TrialRecord, least_violations, read_records, stages_of, to_frame
 from storage.study import StudyStore
 from trial.cluster import cluster, room_for
+from trial.definitions import refuse_other_definitions
 from trial.driver import StageRun, run_stage
 from trial.export import export_best, read_config
 from trial.live import Display
@@ -35,7 +36,7 @@ from trial.order import Flight
 from trial.proof import prove_shared
 from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
-from trial.stages import Stage, open_stages, refuse_other_definitions
+from trial.stages import Stage, open_stages
 from trial.stopping import StopRequest, stopping_on_signals
 from trial.worker import SweepTrial
 

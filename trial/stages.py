@@ -19,16 +19,16 @@ from data.findings import counted
 from search_spaces.config import TrialConfig
 from search_spaces.knob import Range
 from search_spaces.space import REFERENCE
-from storage.definition import DEFINITION, changes, plain, refuse_changed
 from storage.lease import Lease
-from storage.names import CONFIRM, TUNE, studies_of, sweep_of
+from storage.names import CONFIRM, TUNE, studies_of
 from storage.record import TrialRecord, best_complete, read_records
 from storage.study import DRIVER, StudyStore
 from trial.adoption import Adoption
 from trial.budget import Budget
 from trial.cell_plan import MAX_SEEDS, Cell, CellPlan
 from trial.cluster import most_memory_mib
-from trial.facts import folds_by_date, kept_provenance, market_number, tell_facts, whole_provenance
+from trial.definitions import arms_to_confirm, definition_of, names_of, refuse_other_definitions
+from trial.facts import kept_provenance, market_number, tell_facts, whole_provenance
 from trial.machine import Machine
 from trial.packing import Packing, gpu_memory_mib
 from trial.plan import Place, Plan
@@ -41,10 +41,6 @@ from trial.tuning import (
     MAX_DRAWS,
     TUNE_SEEDS,
     WINNER,
-    ConfirmArm,
-    Tuned,
-    best_draws,
-    confirm_arms,
     needs_more_seeds,
     with_winner,
 )
@@ -104,9 +100,8 @@ class Opening:
 
     def search(self) -> Stage:
         prepared, request = self.prepared, self.prepared.request
-        points = first_points(
-            self.storage, prepared.space, prepared.base, request.warm_start
-        )  # before there is a study
+        known = self.storage, prepared.space, prepared.base
+        points = first_points(*known, request.warm_start)  # before there is a study, which a warm start may not be
         study = self._opened(self.name, [objective.direction for objective in prepared.goal.objectives], {})
         budget = self._budget(study, request.patience)
         plan = SearchPlan(
@@ -204,7 +199,8 @@ class Opening:
         epochs, accept = self.prepared.base.train.epochs, self.prepared.request.accept_changes
         definition = definition_of(self.storage, name, self.prepared)
         assert definition is not None, "its arms are known"
-        for change in study.define(definition, epochs, accept):
+        names = names_of(study.study.user_attrs, self.prepared)
+        for change in study.define(definition, epochs, accept, names):
             self.console.print(f"{name}: accepted {change}", markup=False, soft_wrap=True)
         if begun := [str(trial.number) for trial in study.waiting() if DRIVER in trial.user_attrs]:
             told = f"{counted(len(begun), 'interrupted trial')} to go on with: {', '.join(begun)}"
@@ -217,68 +213,6 @@ class Opening:
         if replayed := adoption.replay():
             self.console.print(f"{study.name}: {replayed} writes that waited for the store were replayed")
         adoption.adopt()
-
-
-def arms_to_confirm(storage: RDBStorage, name: str, prepared: Prepared) -> dict[str, ConfirmArm] | None:
-    """With the tuning that the store holds; None where it does not say yet what the reference's is."""
-    best: dict[str, Tuned] = {}
-    if prepared.tuned:
-        known = {study.study_name for study in storage.get_all_studies()}
-        records = read_records(storage, f"{name}{TUNE}") if f"{name}{TUNE}" in known else []
-        best = best_draws(records, prepared.tuned)
-        if REFERENCE not in best:
-            return None
-    return confirm_arms(prepared.space, prepared.arms, prepared.tuned, prepared.points, best)
-
-
-def definition_of(storage: RDBStorage, study: str, prepared: Prepared) -> dict[str, Any] | None:
-    """What a stage's study is about, but for its budget; None where earlier stages have yet to say."""
-    common = {
-        "space": {"name": prepared.space.name, "file": prepared.space_digest},
-        "cells": prepared.market.meta.cells_key,
-        "folds": folds_by_date(prepared.market, prepared.splits),
-        "reference": _settings(prepared.base),
-        "code": whole_provenance()["code"],
-    }
-    if study.endswith(TUNE):
-        arms = {arm: _settings(prepared.arms[arm]) for arm in prepared.tuned}
-        knobs = {knob.name: str(knob.range) for knob in prepared.space.knobs}
-        return common | {"stage": "tune", "seed": prepared.request.seed, "arms": arms, "knobs": knobs}
-    if study.endswith(CONFIRM):
-        confirmed = arms_to_confirm(storage, sweep_of(study), prepared)
-        if confirmed is None:
-            return None
-        return common | {"stage": "confirm", "arms": {name: _settings(arm.config) for name, arm in confirmed.items()}}
-    objectives = [objective.name for objective in prepared.goal.objectives]
-    return common | {"stage": "search", "seed": prepared.request.seed, "objectives": objectives}
-
-
-def refuse_other_definitions(storage: RDBStorage, name: str, prepared: Prepared) -> None:
-    """What a start would refuse, found without writing.
-
-    Raises:
-        StorageError: a study of that name is about something else.
-    """
-    if prepared.request.accept_changes:
-        return
-    known = {study.study_name: study for study in storage.get_all_studies()}
-    asked = {"": "search", TUNE: "confirm", CONFIRM: "confirm"}
-    for ending, stage in asked.items():
-        study = f"{name}{ending}"
-        if stage not in prepared.request.stages or study not in known or (ending == TUNE and not prepared.tuned):
-            continue
-        definition = definition_of(storage, study, prepared)
-        if definition is not None:
-            has_trials = storage.get_n_trials(known[study]._study_id) > 0
-            wanted = plain(definition, prepared.base.train.epochs)
-            refuse_changed(study, changes(known[study].user_attrs.get(DEFINITION), wanted, has_trials))
-
-
-def _settings(config: TrialConfig) -> dict[str, Any]:
-    """All that makes a configuration what it is; its number of epochs is a budget."""
-    content = config.model_dump(mode="json", exclude={"seed", "fold", "arm"})
-    del content["train"]["epochs"]
-    return content
 
 
 def _tell(study: StudyStore, prepared: Prepared, facts: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ COLUMNS = ("arm", "seed", "fold", "value", "reference", "difference")
 def build(evidence: Evidence) -> Section:
     if evidence.confirm is None:
         return Section("confirm", TITLE, LEAD, (paragraph("Nothing to show: the confirm stage was not run."),))
-    pairs = paired_differences(evidence.confirm.records, evidence.confirm.attributes["reference_arm"])
+    pairs = paired_differences(evidence.confirm.compared, evidence.confirm.attributes["reference_arm"])
     known = int(pairs["difference"].notna().sum())
     if not known:
         why = "Nothing to show yet: no arm and the reference completed a common pair."

@@ -10,7 +10,7 @@ from reports.section import Section, paragraph, probability, signed, table
 
 TITLE = "Fixed arms and placebos"
 LEAD = (
-    "Exploratory. The arms here have the reference's hyper-parameters, which were tuned with the switch on: a loss says "
+    "Exploratory. These arms have the reference's hyper-parameters, which were tuned with the switch on: a loss says "
     "at most that this tuning needs it. A placebo keeps the block and takes away what it works on: what the reference "
     "is better by is what that is worth. The bars are 95 % intervals of each arm alone; p is Benjamini and Hochberg's."
 )

@@ -12,6 +12,7 @@ LEAD = (
 )
 EXPECTED = (None, "complete", "asha")
 INTERRUPTIONS = ("interrupted", "taken_away", "unwritten")  # after which a trial goes on as if nothing had been
+RETRIED = "tried again in"  # a part of what is said of an attempt that failed and was not the last
 SENTENCE_LENGTH = 300
 
 
@@ -47,8 +48,9 @@ def _warnings(study: StudyEvidence) -> list[tuple[object, ...]]:
 
 
 def _interruptions(study: StudyEvidence) -> list[tuple[object, ...]]:
-    """One row per kind of interruption, of which the trials' own records say nothing."""
-    return _by_kind(study, [event for event in study.events if event.kind in INTERRUPTIONS])
+    """One row per kind of interruption, of which the trials' own records say nothing: retries are among them."""
+    told = [event for event in study.events if event.kind in INTERRUPTIONS or RETRIED in event.message]
+    return _by_kind(study, told)
 
 
 def _by_kind(study: StudyEvidence, cases: list[StudyEvent]) -> list[tuple[object, ...]]:

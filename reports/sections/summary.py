@@ -22,11 +22,28 @@ def build(evidence: Evidence) -> Section:
     )
     rows = [_counts(study) for study in evidence.studies]
     pieces = [
+        *_changes(evidence),
         *_best(evidence),
         table(("study", "COMPLETE", "PRUNED", "FAIL", "unfinished"), rows),
         *_confirm_words(evidence),
     ]
     return Section("summary", "Summary", lead, tuple(pieces))
+
+
+def _changes(evidence: Evidence) -> list[str]:
+    """What a reader must know before he compares anything."""
+    studies = evidence.studies
+    told = [f"Changed and accepted: {change}" for study in studies for change in study.accepted]
+    earlier = {study.name: len(study.records) - len(study.compared) for study in studies}
+    told += [
+        f"{name}: {number} earlier trials are about other data, folds or objectives; they are listed, and compared "
+        f"with nothing."
+        for name, number in earlier.items()
+        if number
+    ]
+    if not evidence.are_of_the_same:
+        told.append("Search and confirm are about different data or folds: run --stage confirm with the same panel.")
+    return [*map(paragraph, told)]
 
 
 def _counts(study: StudyEvidence) -> tuple[object, ...]:
@@ -41,7 +58,8 @@ def _best(evidence: Evidence) -> list[str]:
     if best is None:
         return [paragraph("No search trial is COMPLETE, so there is no best configuration.")]
     by_horizon = _by_horizon(best)
-    complete, tried = evidence.search.count("COMPLETE"), evidence.search.num_finished
+    states = [record.state for record in evidence.search.compared]
+    complete, tried = states.count("COMPLETE"), len(states) - states.count("RUNNING") - states.count("WAITING")
     return [
         f'<p class="headline">Best search trial: <strong>{best.number}</strong>, RankIC '
         f"<strong>{signed(best.value)}</strong></p>",

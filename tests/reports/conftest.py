@@ -14,7 +14,7 @@ from storage.database import open_storage
 from storage.study import StudyStore
 
 REFERENCE = "reference"
-ARMS = {"no_gat": "no graph attention", "no_fan": "slice statistics only"}
+ARMS = {"no_gat": "no graph attention", "no_fan": "slice statistics only", "shuffled": "edges drawn by lot"}
 ABOUT = {
     "panel_name": "market.parquet",
     "num_stocks": 42,
@@ -22,7 +22,7 @@ ABOUT = {
     "holdout_from": "2021-10-01",
     "reference_arm": REFERENCE,
     "arm_summaries": ARMS,
-    "arm_kinds": {REFERENCE: "reference", "no_gat": "retuned", "no_fan": "fixed"},
+    "arm_kinds": {REFERENCE: "reference", "no_gat": "retuned", "no_fan": "fixed", "shuffled": "placebo"},
     "points": [{"learning_rate": 1e-3}, {"learning_rate": 2e-3}],
     "folds_by_date": {"search": ["2020-01-01", "2020-06-01", "2020-07-01", "2020-09-01"]},
     "provenance": {"code": "abc"},
@@ -30,6 +30,7 @@ ABOUT = {
 
 
 HORIZONS = [1, 5]
+CHOICES: dict[str, Any] = {"arm": [REFERENCE, "no_gat"], "draw": [0, 1], "seed": [0, 1]}
 
 
 def epoch(number: int, value: float, is_last: bool, month: int = 6) -> dict[str, object]:
@@ -56,9 +57,11 @@ def add_trial(
     **attributes: object,
 ) -> None:
     """One finished trial with its curve; `cell` are its parameters, else two are drawn."""
+    if cell is not None:
+        study.study.enqueue_trial(cell)
     trial = study.ask()
-    for name, value in (cell or {}).items():
-        trial.suggest_categorical(name, [value])
+    for name in cell or {}:
+        trial.suggest_categorical(name, CHOICES[name])
     if cell is None:
         trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
         trial.suggest_categorical("gat", (True, False))
@@ -101,7 +104,7 @@ def search(storage: RDBStorage) -> StudyStore:
 
 @pytest.fixture
 def confirm(storage: RDBStorage) -> StudyStore:
-    """Two arms and the reference on two seeds and two folds; no_gat loses 0.01 each time, no_fan misses a pair."""
+    """Three arms and the reference on two seeds and two folds; no_gat loses 0.01 each time, no_fan misses a pair."""
     study = make_study(storage, "demo.confirm")
     for seed in (0, 1):
         for fold in ("confirm-1", "confirm-2"):
@@ -109,6 +112,7 @@ def confirm(storage: RDBStorage) -> StudyStore:
             base = 0.03 + 0.01 * seed
             add_trial(study, [base], TrialState.COMPLETE, "complete", arm=REFERENCE, **cell)
             add_trial(study, [base - 0.01 - 0.001 * seed], TrialState.COMPLETE, "complete", arm="no_gat", **cell)
+            add_trial(study, [base - 0.005], TrialState.COMPLETE, "complete", arm="shuffled", **cell)
             if (seed, fold) == (1, "confirm-2"):
                 add_trial(study, [], TrialState.PRUNED, "diverged", "gone", arm="no_fan", **cell)
             else:

@@ -18,9 +18,9 @@ def record(arm: str, seed: int, value: float | None, state: str = "COMPLETE") ->
 
 def test_differences_pair_by_seed_and_fold(storage: RDBStorage, confirm: StudyStore) -> None:
     found = paired_differences(read_records(storage, confirm.name), "reference").groupby("arm")["difference"]
-    assert found.mean().to_dict() == pytest.approx({"no_gat": -0.0105, "no_fan": 0.002})
-    assert found.count().to_dict() == {"no_gat": 4, "no_fan": 3}
-    assert found.size().to_dict() == {"no_gat": 4, "no_fan": 4}
+    assert found.mean().to_dict() == pytest.approx({"no_gat": -0.0105, "no_fan": 0.002, "shuffled": -0.005})
+    assert found.count().to_dict() == {"no_gat": 4, "no_fan": 3, "shuffled": 4}
+    assert found.size().to_dict() == {"no_gat": 4, "no_fan": 4, "shuffled": 4}
 
 
 def test_a_failed_side_is_missing_never_a_number() -> None:

@@ -111,3 +111,20 @@ def test_the_confirm_name_finds_the_same_evidence(storage: RDBStorage, search: S
     assert evidence.search is not None
     assert evidence.confirm is not None
     assert set(evidence.importances) == {"learning_rate", "gat"} or set(evidence.importances) == {"learning_rate"}
+
+
+def test_accepted_changes_are_told_and_what_they_made_incomparable_is_left_out(
+    storage: RDBStorage, search: StudyStore, confirm: StudyStore
+) -> None:
+    assert "Changed and accepted" not in whole(storage)
+    definition = {"space": "gat_ablation", "panel": "p", "store": "s", "configuration": "c"}
+    StudyStore(storage, "demo").define(definition | {"cells": "other"}, 2, accept=True, names={"cells": "then, now"})
+    shown = whole(storage).split("<main>")[1]
+    assert "demo, from trial 7 on: cells: None -&gt; other (then, now)" in shown
+    assert "7 earlier trials are about other data" in shown
+    assert "No search trial is COMPLETE, so there is no best configuration" in shown
+    assert "Search and confirm are about different data" in shown
+    add_trial(search, [0.01], TrialState.COMPLETE, "complete")
+    body = whole(storage).split("<main>")[1]
+    assert "Best search trial: <strong>7</strong>, RankIC <strong>+0.0100</strong>" in body
+    assert "best of 1 trials" in body

@@ -154,7 +154,7 @@ def test_patience_ends_the_search_once_nothing_was_better_for_so_long(url: str, 
     patient.look([])
     impatient.look([])
     assert not patient.is_used_up
-    assert impatient.reason == "nothing was better than trial 1 for 2 trials"
+    assert impatient.reason == "nothing was better than trial 1 for 2 trials; those asked for already go on"
 
 
 def test_patience_does_not_depend_on_when_somebody_looked(url: str, tmp_path: Path) -> None:

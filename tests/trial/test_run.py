@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from rich.console import Console
 from typer.testing import CliRunner
 
 import storage.database
@@ -320,7 +322,9 @@ def test_a_worker_that_hangs_is_replaced_and_its_trial_tried_again(
     monkeypatch.setenv("ATFT_HANG_SECONDS", "12")
     monkeypatch.setitem(PAUSES, "hung", (0.5,) * 5)  # a start beside other tests may take longer than that, too
     request = replace(REQUEST, runs=tmp_path, panel=sweep_panel, stages=("search",), trials=1, epochs=1)
-    outcome = run_sweep(request, worker=HungTrial)
+    told = StringIO()
+    outcome = run_sweep(request, Console(file=told, width=200), worker=HungTrial)
+    assert "trial 0, epoch 0: hung: attempt 0: tried again in 0.5 s: " in told.getvalue()
     check_truth(tmp_path, "gat_ablation", finished=1)
     _, (record,) = open_study(tmp_path, "gat_ablation")
     assert (record.state, list(record.attributes["retries"])) == ("COMPLETE", ["hung"])
