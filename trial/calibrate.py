@@ -1,0 +1,125 @@
+"""`python -m trial.calibrate`: whether verdicts are right as often as they say, on markets whose truth is known."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from reports.calibration import Calibration, Rate, calibrate
+from reports.inference.simulated import Setting
+from trial.console import open_console
+
+MOST_FALSE, LEAST_COVERED = 0.06, 0.94
+FAILED = 1
+PLANTED = (-0.02, 0.01, 0.0, 0.0)  # true differences of daily RankIC; two arms have none
+NULL = [
+    Setting(days, horizon, kind)
+    for kind in ("normal", "heavy", "regimes", "drifting")
+    for days in (250, 500, 1000)
+    for horizon in (1, 5, 20)
+]
+SETTINGS = [
+    *NULL,
+    *(Setting(500, horizon, seed_sd=0.01) for horizon in (1, 5, 20)),
+    *(Setting(days, horizon, effects=PLANTED) for days in (250, 500, 1000) for horizon in (1, 5, 20)),
+]
+HEADINGS = ("days", "h", "shocks", "seeds' sd", "effects", "false word", "covered", "all arms", "found", "seeds")
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.callback()
+def about() -> None:
+    """Count false and missed verdicts where the truth is known."""
+
+
+@app.command()
+def statistics(
+    markets: Annotated[int, typer.Option(min=1, help="Simulated markets per setting.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first market.")] = 0,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes. (default: CPUs)", show_default=False)] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the counts here.")] = None,
+) -> None:
+    """Simulate daily differences of four arms, give verdicts on them as the report does, and count.
+
+    Exit status 1 where more than 6 % of the markets without an effect got a word, or fewer than 94 % of the intervals
+    hold the truth.
+    """
+    console = open_console()
+    work = [(setting, markets, seed) for setting in SETTINGS]
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs or os.cpu_count(), mp_context=spawned) as pool:
+        each = pool.map(_calibrated, work)
+        progress = Console(stderr=True, quiet=not console.is_terminal)
+        found = list(track(each, "simulating", total=len(work), console=progress, transient=True))
+    console.print(_table(found))
+    if json_file is not None:
+        json_file.write_text(json.dumps([_plain(one) for one in found], indent=1))
+    wrong = [sentence for one in found for sentence in _failures(one)]
+    for sentence in wrong:
+        console.print(f"failed: {sentence}")
+    if wrong:
+        raise typer.Exit(FAILED)
+    console.print(f"all {len(found)} settings: at most {MOST_FALSE:.0%} false, at least {LEAST_COVERED:.0%} covered")
+
+
+def _calibrated(work: tuple[Setting, int, int]) -> Calibration:
+    return calibrate(*work)
+
+
+def _failures(one: Calibration) -> list[str]:
+    told = []
+    if one.false.share > MOST_FALSE:
+        told.append(f"{one.setting}: {_shown(one.false)} of the markets got a false word")
+    if one.covered.share < LEAST_COVERED:
+        told.append(f"{one.setting}: {_shown(one.covered)} of the intervals hold the truth")
+    return told
+
+
+def _table(found: list[Calibration]) -> Table:
+    table = Table(box=None, title="shares of simulated markets or arms, with exact 95 % bounds", title_justify="left")
+    for heading in (
+        "days",
+        "h",
+        "shocks",
+        "seeds' sd",
+        "effects",
+        "false word",
+        "covered",
+        "all arms",
+        "found",
+        "seeds",
+    ):
+        table.add_column(heading, justify="left" if heading in ("shocks", "effects") else "right")
+    for one in found:
+        own = one.setting
+        planted = ", ".join(f"{effect:+g}" for effect in own.effects if effect) or "none"
+        shares = map(_shown, (one.false, one.covered, one.all_covered, one.found))
+        table.add_row(
+            str(own.days), str(own.horizon), own.kind, f"{own.seed_sd:g}", planted, *shares, f"{one.seeds:.1f}"
+        )
+    return table
+
+
+def _shown(rate: Rate) -> str:
+    if not rate.number:
+        return ""
+    low, high = rate.bounds
+    return f"{rate.share:.1%} ({low:.1%} .. {high:.1%})"
+
+
+def _plain(one: Calibration) -> dict[str, Any]:
+    return asdict(one)
+
+
+if __name__ == "__main__":
+    app()
