@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from optuna.trial import Trial
@@ -84,6 +84,17 @@ class SearchSpace:
             SpaceError: it cannot be one.
         """
         return self if self.suit is None else self.suit(self, features, data)
+
+    def with_arms(self, names: Sequence[str]) -> SearchSpace:
+        """This space with some of its arms, in the order given.
+
+        Raises:
+            SpaceError: it has no such arm.
+        """
+        for name in names:
+            if name not in self.arms:
+                raise SpaceError(f"an arm of space {self.name!r} must be one of: {', '.join(self.arms)}; got {name!r}.")
+        return replace(self, arms={name: self.arms[name] for name in names})
 
     def arm_configs(self, base: TrialConfig) -> dict[str, TrialConfig]:
         """Reference first, then every arm, on the market and budget of `base`.

@@ -61,6 +61,7 @@ class SweepRequest:
     trials: int | None = None
     epochs: int | None = None
     seeds: int | None = None  # per confirm arm and fold; None: the space's, and more as precision asks
+    arms: tuple[str, ...] | None = None  # to tune and confirm, the first four retuned; None: the space's
     draws: int | None = None  # points that the reference and each retuned arm try; 0: no arm is retuned
     time_budget_seconds: float | None = None
     seed: int = 0
@@ -272,9 +273,10 @@ def _prepare(request: SweepRequest, space: SearchSpace, goal: Goal, console: Con
     weights = weights_for(len(data.horizons), space.reference.train.horizon_weights)
     changes = {"data": data, "train.horizon_weights": weights, "train.epochs": budget.epochs, "seed": request.seed}
     base = space.reference.replace(**changes)
-    space.arm_configs(base)  # what is wrong with it is said before the market is prepared
+    # what is wrong with it is said before the market is prepared
+    (space if space.suit else _with_arms(space, request)).arm_configs(base)
     market = prepare(panel, request.runs / "prepared", data, Shown(console), read_settings().prepare_memory_mib)
-    space = space.suited(market.meta.features, data)
+    space = _with_arms(space.suited(market.meta.features, data), request)
     arms = space.arm_configs(base)
     points = quasi_random_points(space.knobs, budget.draws, request.seed)
     tuned = space.tuned(base, points) if points else {}
@@ -301,6 +303,10 @@ def _prepare(request: SweepRequest, space: SearchSpace, goal: Goal, console: Con
     )
     _check_order(request, prepared.early)
     return prepared
+
+
+def _with_arms(space: SearchSpace, request: SweepRequest) -> SearchSpace:
+    return space if request.arms is None else space.with_arms(request.arms)
 
 
 def _budget(request: SweepRequest, space: SearchSpace) -> Budget:

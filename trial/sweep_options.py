@@ -79,6 +79,14 @@ Seeds = Annotated[
         rich_help_panel=BUDGETS,
     ),
 ]
+Arms = Annotated[
+    str | None,
+    typer.Option(
+        help="Arms to tune and confirm, comma between; the first four are retuned. (default: the space's)",
+        show_default=False,
+        rich_help_panel=BUDGETS,
+    ),
+]
 Draws = Annotated[
     int | None,
     typer.Option(

@@ -66,7 +66,22 @@ def test_every_option_of_a_sweep_and_of_what_looks_at_it(
     runs = tmp_path / "runs"
     store = ("--runs", runs, "--storage", "env:SWEEPS")
     usual = ("graph", "--data", sweep_panel, "--data-config", tmp_path / "data.yaml", *store, "--address", ray_head)
-    size = ("--stage", "search", "--trials", 2, "--epochs", 1, "--seeds", 1, "--draws", 0, "--scheduler", "none")
+    size = (
+        "--stage",
+        "search",
+        "--trials",
+        2,
+        "--epochs",
+        1,
+        "--seeds",
+        1,
+        "--draws",
+        0,
+        "--arms",
+        "sector,knn",
+        "--scheduler",
+        "none",
+    )
     goal = ("--objectives", "rank_ic,seconds", "--constraint", "memory<=100000", "--sampler", "qmc")
     limits = ("--time-budget", "10m", "--drain", "10s", "--patience", 9)
     place = ("--cpus-per-trial", 0.5, "--gpus-per-trial", 0, "--memory-per-trial", 700, "--concurrent", 2)
