@@ -48,6 +48,15 @@ def daily_pairs(records: Sequence[TrialRecord], reference: str, horizon: int) ->
     return {arm: pairs for arm, pairs in found.items() if pairs.d_ST.size}
 
 
+def by_seed(records: Sequence[TrialRecord], arm: str, horizon: int) -> dict[int, Skill]:
+    """Seed -> daily skill of one arm, of the seeds that are COMPLETE on every fold."""
+    cells = {(str(r.arm), r.seed, str(r.fold)): daily_skill(r, horizon) for r in records if r.arm == arm}
+    folds = sorted({fold for *_, fold in cells})
+    seeds = sorted({seed for _, seed, _ in cells if seed is not None})
+    found = {seed: _joined(cells, arm, seed, folds) for seed in seeds}
+    return {seed: skill for seed, skill in found.items() if skill is not None}
+
+
 def daily_skill(record: TrialRecord, horizon: int) -> Skill:
     """Of its last epoch; empty where the trial is not COMPLETE or does not have the horizon. Undefined days are left
     out."""

@@ -20,6 +20,7 @@ from storage.record import (
     read_records,
     stages_of,
 )
+from storage.references import Reference, read_references
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Evidence:
     confirm: StudyEvidence | None
     importances: dict[str, float]
     tune: StudyEvidence | None = None
+    references: tuple[Reference, ...] = ()  # of the confirm study
 
     @property
     def studies(self) -> list[StudyEvidence]:
@@ -102,4 +104,11 @@ def read_evidence(storage: RDBStorage, name: str) -> Evidence:
         for known in stages_of(storage, name)
     }
     importances = parameter_importances(storage, name) if name in studies else {}
-    return Evidence(name, studies.get(name), studies.get(name + CONFIRM), importances, studies.get(name + TUNE))
+    return Evidence(
+        name,
+        search=studies.get(name),
+        confirm=studies.get(name + CONFIRM),
+        importances=importances,
+        tune=studies.get(name + TUNE),
+        references=tuple(read_references(storage, name + CONFIRM)),
+    )

@@ -13,9 +13,9 @@ from storage.errors import StorageError
 from storage.ledger import market_id
 from storage.record import load_study
 from storage.remove import remove_study
-from storage.tables import attempts, epochs, events, ledger, markets, provenances
+from storage.tables import attempts, epochs, events, ledger, markets, provenances, references
 
-OWN = (epochs, attempts, events)
+OWN = (epochs, attempts, events, references)
 SURROGATE = "id"  # counted by each store for itself
 
 

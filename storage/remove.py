@@ -7,7 +7,7 @@ import optuna
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
 
-from storage.tables import attempts, epochs, events
+from storage.tables import attempts, epochs, events, references
 
 
 def remove_study(storage: RDBStorage, name: str) -> None:
@@ -17,6 +17,6 @@ def remove_study(storage: RDBStorage, name: str) -> None:
         KeyError: no such study.
     """
     with storage.engine.begin() as connection:
-        for table in (epochs, events, attempts):
+        for table in (epochs, events, attempts, references):
             connection.execute(sa.delete(table).where(table.c.study == name))
     optuna.delete_study(study_name=name, storage=storage)

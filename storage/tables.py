@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from storage.errors import StorageError
 from storage.views import create_views
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 RANK_IC = "valid/rank_ic/"  # begins the keys of the metric by horizon
 metadata = sa.MetaData()
 
@@ -117,6 +117,16 @@ holdout_reads = sa.Table(
     sa.Column("time", sa.DateTime(timezone=True), server_default=sa.func.now()),
 )
 
+references = sa.Table(  # simple predictors on a study's folds
+    "sweep_references",
+    metadata,
+    sa.Column("study", sa.String(200), primary_key=True),
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("fold", sa.String(40), primary_key=True),
+    sa.Column("key", sa.String(40), nullable=False),  # of what it was fitted on
+    sa.Column("result", sa.JSON, nullable=False),
+)
+
 provenances = sa.Table(
     "sweep_provenances",
     metadata,
@@ -143,7 +153,7 @@ def _add_fold_and_horizons(connection: sa.Connection) -> None:
 
 
 # Version that it starts from -> what makes the tables one higher.
-STEPS: dict[int, Step] = {1: _only_new_tables, 2: _add_fold_and_horizons}
+STEPS: dict[int, Step] = {1: _only_new_tables, 2: _add_fold_and_horizons, 3: _only_new_tables}
 
 
 def create_tables(engine: sa.Engine, steps: Mapping[int, Step] | None = None, target: int = SCHEMA_VERSION) -> None:

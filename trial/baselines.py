@@ -79,7 +79,7 @@ def baseline_scores(name: str, blocks: FoldBlocks, config: TrialConfig) -> tuple
         SpaceError: too few training days to choose a setting on.
     """
     baseline, train = BASELINES[name], blocks.fold.train
-    learned = _days(blocks, train, MOST_CELLS)
+    learned = days_of(blocks, train, MOST_CELLS)
     every = round(len(train) / len(learned.x_DNF))
     inner = max(1, round(INNER_SHARE * len(learned.x_DNF)))
     purged = len(learned.x_DNF) - inner - -(-config.data.purge // every)
@@ -90,7 +90,7 @@ def baseline_scores(name: str, blocks: FoldBlocks, config: TrialConfig) -> tuple
         )
     first, last = (Days(*(part[place] for part in learned)) for place in (slice(0, purged), slice(-inner, None)))
     chosen = max(baseline.settings, key=lambda each: _value(baseline.fit(first, each, config.seed), last, config))
-    scored = _days(blocks, blocks.fold.score)
+    scored = days_of(blocks, blocks.fold.score)
     score = baseline.fit(learned, chosen, config.seed)(scored.x_DNF)
     days = np.arange(blocks.fold.score.start, blocks.fold.score.stop)
     mask = scored.mask_DNK
@@ -137,7 +137,7 @@ BASELINES: dict[str, Baseline] = {
 }
 
 
-def _days(blocks: FoldBlocks, days: range, most_cells: float = np.inf) -> Days:
+def days_of(blocks: FoldBlocks, days: range, most_cells: float = np.inf) -> Days:
     """The last rows of every day's window, of every n-th day where there are too many: a model without memory."""
     cells = len(days) * len(blocks.store.codes) * len(blocks.store.meta.features)
     every = max(1, int(np.ceil(cells / most_cells)))

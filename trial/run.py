@@ -23,7 +23,7 @@ from storage.definition import DEFINITION
 from storage.drain import Drain
 from storage.errors import NoStoreError
 from storage.lease import Lease, take_lease
-from storage.names import studies_of
+from storage.names import CONFIRM, studies_of
 from storage.record import TrialRecord, least_violations, read_records, stages_of, to_frame
 from storage.study import StudyStore
 from trial.cluster import cluster, room_for
@@ -34,6 +34,7 @@ from trial.live import Display
 from trial.notify import notify
 from trial.order import Flight
 from trial.proof import prove_shared
+from trial.reference_rows import keep_reference, missing_references
 from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
 from trial.stages import Stage, open_stages
@@ -154,6 +155,8 @@ def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker:
         for stage in open_stages(storage, name, prepared, lease, stop, console):
             if stop.reason is None:
                 _run(stage, prepared, lease, drain, stop, console, worker)
+        if stop.reason is None and "confirm" in prepared.request.stages:
+            _keep_references(storage, f"{name}{CONFIRM}", prepared, stop, console)
         return _finish(storage, name, prepared, stop, console)
     finally:
         lease.release()
@@ -224,6 +227,16 @@ def _run(
         )
     if stage.budget.reason:
         console.print(f"{stage.title}: {stage.budget.reason}", markup=False)
+
+
+def _keep_references(storage: RDBStorage, study: str, prepared: Prepared, stop: StopRequest, console: Console) -> None:
+    """What the arms have to beat, on the same days; fitted here, one after the other, where the store lacks them."""
+    wanted = list(missing_references(storage, study, prepared.base, prepared.market))
+    for place, (name, fold, key) in enumerate(wanted, start=1):
+        if stop.reason is not None:
+            return
+        console.print(f"references: {place} of {len(wanted)}, {name} on {fold}")
+        keep_reference(storage, study, name, fold, key, prepared.base, prepared.market)
 
 
 def _finish(storage: RDBStorage, name: str, prepared: Prepared, stop: StopRequest, console: Console) -> SweepOutcome:
