@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -15,13 +16,21 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from data.errors import DataError
 from reports.calibration import Calibration, Rate, calibrate
 from reports.inference.simulated import Setting
-from trial.console import open_console
+from search_spaces.errors import SpaceError
+from storage.errors import StorageError
+from trial.cluster import cluster
+from trial.console import open_console, refused
+from trial.planted import PLANTED, Kind, Size, has_word, is_found, run_market
+from trial.resources import ClusterError, Resources
+from trial.settings import read_settings
 
-MOST_FALSE, LEAST_COVERED = 0.06, 0.94
-FAILED = 1
-PLANTED = (-0.02, 0.01, 0.0, 0.0)  # true differences of daily RankIC; two arms have none
+MOST_FALSE, LEAST_COVERED = 0.06, 0.94  # shares, of the statistics
+MOST_FALSE_BOUND, LEAST_FOUND_BOUND = 0.07, 0.90  # of the pipeline: what its exact bounds may not exclude
+FAILED, INTERRUPTED = 1, 130
+TRUTH = (-0.02, 0.01, 0.0, 0.0)  # true differences of daily RankIC; two arms have none
 NULL = [
     Setting(days, horizon, kind)
     for kind in ("normal", "heavy", "regimes", "drifting")
@@ -31,7 +40,7 @@ NULL = [
 SETTINGS = [
     *NULL,
     *(Setting(500, horizon, seed_sd=0.01) for horizon in (1, 5, 20)),
-    *(Setting(days, horizon, effects=PLANTED) for days in (250, 500, 1000) for horizon in (1, 5, 20)),
+    *(Setting(days, horizon, effects=TRUTH) for days in (250, 500, 1000) for horizon in (1, 5, 20)),
 ]
 HEADINGS = ("days", "h", "shocks", "seeds' sd", "effects", "false word", "covered", "all arms", "found", "seeds")
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -70,6 +79,81 @@ def statistics(
     if wrong:
         raise typer.Exit(FAILED)
     console.print(f"all {len(found)} settings: at most {MOST_FALSE:.0%} false, at least {LEAST_COVERED:.0%} covered")
+
+
+@app.command()
+def pipeline(
+    folder: Annotated[Path, typer.Argument(help="Keeps one small file per market; the same command goes on.")],
+    null: Annotated[int, typer.Option(min=0, help="Markets without an effect.")] = 40,
+    graph: Annotated[int, typer.Option(min=0, help="Markets in which neighbours' moves spill over.")] = 30,
+    frequency: Annotated[int, typer.Option(min=0, help="Markets whose scale changes by regimes.")] = 30,
+) -> None:
+    """Tune, confirm and judge on planted markets with real training, one after the other, and count.
+
+    Exit status 1 where the lower bound of false words exceeds 7 %, or the upper bound of what was found is below 90 %.
+    """
+    console, settings = open_console(), read_settings()
+    wanted: dict[Kind, int] = {"null": null, "graph": graph, "frequency": frequency}
+    found: list[dict[str, Any]] = []
+    try:
+        with cluster(None, Resources(), settings):
+            for kind, number in _in_turns(wanted):
+                found.append(run_market(folder, kind, number, Size(), Console(quiet=True)))
+                console.print(_line(found[-1]))
+    except (SpaceError, DataError, StorageError, ClusterError) as error:
+        raise refused(error) from None
+    except KeyboardInterrupt:
+        console.print(f"{len(found)} markets are judged; the same command goes on")
+        raise typer.Exit(INTERRUPTED) from None
+    console.print(_counts(found))
+    if wrong := _wrong(found):
+        console.print(f"failed: {wrong}")
+        raise typer.Exit(FAILED)
+
+
+def _in_turns(wanted: dict[Kind, int]) -> Iterator[tuple[Kind, int]]:
+    """Kinds take turns, so that what is there early says something of each."""
+    for number in range(max(wanted.values(), default=0)):
+        yield from ((kind, number) for kind, most in wanted.items() if number < most)
+
+
+def _line(found: dict[str, Any]) -> str:
+    words = ", ".join(
+        f"{arm} {word} ({found['means'][arm]:+.4f} +- {found['errors'][arm]:.4f}, {found['seeds'][arm]} seeds)"
+        for arm, word in found["words"].items()
+    )
+    return f"{found['kind']} {found['number']}: {words or found['why']}; {found['seconds']:.0f} s"
+
+
+def _rates(found: list[dict[str, Any]]) -> dict[str, Rate]:
+    """Of each kind of market: a false word where nothing is planted, what is planted found elsewhere."""
+    rates = {}
+    for kind in PLANTED:
+        own = [one for one in found if one["kind"] == kind]
+        if own:
+            rates[kind] = Rate(sum(map(has_word if kind == "null" else is_found, own)), len(own))
+    return rates
+
+
+def _counts(found: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, title="planted markets, with exact 95 % bounds", title_justify="left")
+    for heading in ("market", "number", "what", "share"):
+        table.add_column(heading)
+    for kind, rate in _rates(found).items():
+        what = "a false word" if kind == "null" else f"{PLANTED[kind].needed} hurts"
+        table.add_row(kind, str(rate.number), what, _shown(rate))
+    return table
+
+
+def _wrong(found: list[dict[str, Any]]) -> str:
+    told = []
+    for kind, rate in _rates(found).items():
+        low, high = rate.bounds
+        if kind == "null" and low > MOST_FALSE_BOUND:
+            told.append(f"false words on null markets: {_shown(rate)}")
+        if kind != "null" and high < LEAST_FOUND_BOUND:
+            told.append(f"the {kind} effect is found too seldom: {_shown(rate)}")
+    return "; ".join(told)
 
 
 def _calibrated(work: tuple[Setting, int, int]) -> Calibration:
