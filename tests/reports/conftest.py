@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from storage.attempt import EpochReport
 from storage.database import open_storage
+from storage.references import Reference, put_reference
 from storage.study import StudyStore
 
 REFERENCE = "reference"
@@ -23,6 +24,8 @@ ABOUT = {
     "reference_arm": REFERENCE,
     "arm_summaries": ARMS,
     "arm_kinds": {REFERENCE: "reference", "no_gat": "retuned", "no_fan": "fixed", "shuffled": "placebo"},
+    "winner": {"trial": 1, "arm": REFERENCE},
+    "horizons": [1, 5],
     "points": [{"learning_rate": 1e-3}, {"learning_rate": 2e-3}],
     "folds_by_date": {"search": ["2020-01-01", "2020-06-01", "2020-07-01", "2020-09-01"]},
     "provenance": {"code": "abc"},
@@ -117,6 +120,10 @@ def confirm(storage: RDBStorage) -> StudyStore:
                 add_trial(study, [], TrialState.PRUNED, "diverged", "gone", arm="no_fan", **cell)
             else:
                 add_trial(study, [base + 0.002], TrialState.COMPLETE, "complete", arm="no_fan", **cell)
+    for fold in (1, 2):
+        daily = {f"2021-{fold:02d}-{day:02d}": [0.0, 0.01 + day / 1000] for day in range(1, 29)}
+        result = {"horizons": HORIZONS, "daily_rank_ic": daily, "scorecard": {}, "setting": 0.1}
+        put_reference(storage, study.name, Reference("ridge", f"confirm-{fold}", "key", result))
     return study
 
 

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from reports.evidence import read_evidence
 from reports.page import render
 from reports.section import Builder
-from reports.sections import SECTIONS, tuning
+from reports.sections import SECTIONS, references, tuning
 from storage.errors import StorageError
 from storage.study import StudyStore
 from tests.reports.conftest import add_trial, make_study
@@ -63,6 +63,16 @@ def test_the_tuning_shows_what_each_draw_gave_and_which_is_confirmed(storage: RD
     assert "<td>+0.0400 *</td>" in shown
     assert "<td>+0.0200 *</td>" in shown
     assert "0.0900" not in shown
+
+
+def test_the_winner_stands_beside_simple_predictors_on_the_same_days(storage: RDBStorage, confirm: StudyStore) -> None:
+    shown = text_of(references.build, storage)
+    assert "56 days, 2 seeds." in shown
+    assert "reference (the best of the search)" in shown
+    level = "<td>ridge</td>" + '<td class="number">+0.0245</td>'
+    assert level in shown
+    assert shown.split(level)[1].split("</tr>")[0].count("<td") == 5
+    assert "+0.0250" in shown.split(level)[1].split("</tr>")[0]
 
 
 def test_failures_are_told_in_the_stores_words_and_escaped(storage: RDBStorage, search: StudyStore) -> None:
