@@ -74,7 +74,11 @@ def open_stages(
         yield opening.search()
     if "confirm" in prepared.request.stages:
         if prepared.tuned:
-            yield opening.tune()
+            tuning = opening.tune()
+            yield tuning
+            if tuning.study.num_finished < tuning.plan.target:  # or what is confirmed would change with what is left
+                console.print("confirm: not begun, because the tuning has not finished")
+                return
         if stop.reason is None and (stage := opening.confirm()) is not None:
             yield stage
 

@@ -16,7 +16,7 @@ from data.findings import counted
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
 from storage.lease import Holder, holder_of
-from storage.names import CONFIRM, sweep_of
+from storage.names import sweep_of
 from storage.record import TrialRecord, best_complete, read_records, stages_of
 from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, url_of
@@ -86,7 +86,7 @@ def _study(study: str, records: list[TrialRecord]) -> list[Text | Table]:
     told = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "no trial yet"
     best = best_complete(records)
     parts: list[Text | Table] = [Text(f"{study}: {counted(len(records), 'trial')}: {told}")]
-    if best is not None and not study.endswith(CONFIRM):  # the largest of confirm cells means nothing
+    if best is not None and sweep_of(study) == study:  # the largest of other stages' cells means nothing
         parts.append(Text(f"  best trial {best.number}, RankIC {best.value:+.4f}"))
     if running := [record for record in records if record.state == "RUNNING"]:
         parts.append(_running(running))
