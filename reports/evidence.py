@@ -9,6 +9,7 @@ from optuna.storages import RDBStorage
 
 from storage.definition import DEFINITION
 from storage.importance import parameter_importances
+from storage.ledger import Tried, tried_on_market_of
 from storage.names import CONFIRM, TUNE, sweep_of
 from storage.record import (
     CHANGES_ACCEPTED,
@@ -68,6 +69,7 @@ class Evidence:
     importances: dict[str, float]
     tune: StudyEvidence | None = None
     references: tuple[Reference, ...] = ()  # of the confirm study
+    tried: Tried | None = None  # on this market
 
     @property
     def studies(self) -> list[StudyEvidence]:
@@ -111,4 +113,5 @@ def read_evidence(storage: RDBStorage, name: str) -> Evidence:
         importances=importances,
         tune=studies.get(name + TUNE),
         references=tuple(read_references(storage, name + CONFIRM)),
+        tried=tried_on_market_of(storage.engine, list(studies)),
     )

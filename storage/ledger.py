@@ -5,7 +5,7 @@ A market is known by its sketch, however much two panels of it overlap; how two 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -50,6 +50,24 @@ def count_trials(engine: sa.Engine, market: int) -> int:
     query = sa.select(sa.func.count()).select_from(ledger).where(ledger.c.market == market)
     with engine.connect() as connection:
         return int(connection.execute(query).scalar_one())
+
+
+class Tried(NamedTuple):
+    """What was tried on a market, by anybody, in this store."""
+
+    configurations: int  # distinct ones that were scored: all seeds and folds of one are one
+    holdout_reads: int
+
+
+def tried_on_market_of(engine: sa.Engine, studies: Sequence[str]) -> Tried | None:
+    """Of the market that the studies' trials are in the ledger with; None where none is."""
+    with engine.connect() as connection:
+        market = connection.execute(sa.select(ledger.c.market).where(ledger.c.study.in_(studies)).limit(1)).scalar()
+        if market is None:
+            return None
+        scored = sa.select(sa.func.count(sa.distinct(ledger.c.config_hash))).where(ledger.c.market == market)
+        reads = sa.select(sa.func.count()).select_from(holdout_reads).where(holdout_reads.c.market == market)
+        return Tried(*(int(connection.execute(query).scalar_one()) for query in (scored, reads)))
 
 
 def note_holdout_read(engine: sa.Engine, market: int, purpose: str) -> int:

@@ -6,10 +6,15 @@ import html
 
 import yaml
 
+from reports.deployment import decide
 from reports.evidence import Evidence, StudyEvidence
+from reports.inference.effect import Effect
+from reports.inference.verdict import ALPHA
 from reports.judged import judge, word
 from reports.section import Section, paragraph, signed, table
 from storage.record import TrialRecord
+
+ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
 
 def build(evidence: Evidence) -> Section:
@@ -23,11 +28,52 @@ def build(evidence: Evidence) -> Section:
     rows = [_counts(study) for study in evidence.studies]
     pieces = [
         *_changes(evidence),
+        *_deploy(evidence),
+        paragraph(_verdicts(evidence)),
+        _strip(evidence),
         *_best(evidence),
         table(("study", "COMPLETE", "PRUNED", "FAIL", "unfinished"), rows),
-        *_confirm_words(evidence),
     ]
     return Section("summary", "Summary", lead, tuple(pieces))
+
+
+def _deploy(evidence: Evidence) -> list[str]:
+    """The answer first, then what the search promised and what later days kept."""
+    found = decide(evidence)
+    answer = f'<p class="headline">Deploy: <strong>{found.decision}</strong>, because {html.escape(found.why)}.</p>'
+    if found.winner is None:
+        return [answer]
+    winner, rows = found.winner, []
+    rows.append((f"winner ({winner.arm})", signed(winner.search), _level(winner.level), ""))
+    for name, level in winner.levels.items():
+        rows.append((name, "", _level(level), _level(winner.less[name])))
+    headings = (f"RankIC at {winner.horizon} days", "search fold", "confirm folds, 95 %", "winner minus it, 95 %")
+    pieces = [answer, table(headings, rows)]
+    if winner.luck is not None:
+        pieces.append(
+            paragraph(
+                f"The search promised {signed(winner.search)}; {signed(winner.luck)} of it was luck, or of its days. "
+                f"Expect {_level(winner.level)}."
+            )
+        )
+    return pieces
+
+
+def _level(found: Effect) -> str:
+    low, high = found.interval(1 - ALPHA)
+    return f"{signed(found.mean)} ({signed(low)} .. {signed(high)})"
+
+
+def _strip(evidence: Evidence) -> str:
+    """What the numbers have to be read beside."""
+    unscored = sum(not r.curve and r.state in ENDED for study in evidence.studies for r in study.records)
+    failed = sum(study.count("FAIL") for study in evidence.studies)
+    seen = "not known" if evidence.tried is None else str(evidence.tried.configurations)
+    reads = "not known" if evidence.tried is None else str(evidence.tried.holdout_reads)
+    return table(
+        ("configurations tried on this market", "trials without a score", "failures", "reads of the hold-out"),
+        [(seen, unscored, failed, reads)],
+    )
 
 
 def _changes(evidence: Evidence) -> list[str]:
@@ -69,27 +115,7 @@ def _best(evidence: Evidence) -> list[str]:
             f"It is the best of {tried} trials that competed on the search fold ({complete} COMPLETE), so part is "
             f"luck: expect less on days that no trial has seen."
         ),
-        *_reference_words(evidence),
     ]
-
-
-def _reference_words(evidence: Evidence) -> list[str]:
-    """What the reference scored in the same search, where its point was among the trials."""
-    if evidence.search is None or evidence.confirm is None:
-        return []
-    arms = evidence.confirm.attributes.get("definition", {}).get("arms", {})
-    wanted = arms.get(evidence.confirm.attributes["reference_arm"])
-    for record in evidence.search.records:
-        if wanted and record.attributes.get("config_hash") == wanted and record.curve:
-            last = record.curve[-1]
-            return [
-                paragraph(
-                    f"The reference configuration was trial {record.number} of this search: RankIC "
-                    f"{signed(last['value'])} at epoch {last['epoch']} ({record.state}). The confirm arms vary the "
-                    f"reference, not the best trial; they ran on later days and were not chosen."
-                )
-            ]
-    return []
 
 
 def _configuration(record: TrialRecord) -> str:
@@ -101,20 +127,6 @@ def _by_horizon(record: TrialRecord) -> dict[str, float]:
     prefix = "valid/rank_ic/"
     metrics = record.curve[-1]["metrics"]
     return {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
-
-
-def _confirm_words(evidence: Evidence) -> list[str]:
-    if evidence.confirm is None:
-        return [paragraph("The confirm stage was not run (--stage both or confirm runs it).")]
-    reference = evidence.confirm.attributes["reference_arm"]
-    values = [r.value for r in evidence.confirm.records if r.arm == reference and r.value is not None]
-    words = []
-    if values:
-        mean = sum(values) / len(values)
-        words.append(
-            paragraph(f"Reference on the confirm folds: RankIC {signed(mean)}, mean of {len(values)} seed-fold cells.")
-        )
-    return [*words, paragraph(_verdicts(evidence))]
 
 
 def _verdicts(evidence: Evidence) -> str:
