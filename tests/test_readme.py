@@ -20,6 +20,7 @@ from model.config import SLOTS
 from reports.ablation import app as ablation
 from search_spaces.config import TrialConfig
 from search_spaces.improvements import Improvements
+from trial.calibrate import app as calibrate
 from trial.dashboard import app as dashboard
 from trial.delete import app as delete
 from trial.migrate import app as migrate
@@ -45,6 +46,7 @@ COMMANDS: dict[str, typer.Typer] = {
     "trial.delete": delete,
     "trial.migrate": migrate,
     "trial.dashboard": dashboard,
+    "trial.calibrate": calibrate,
     "reports.ablation": ablation,
     "data.inspect": inspect_app,
     "data.prepare": prepare_app,

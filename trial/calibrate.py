@@ -125,9 +125,9 @@ def _line(found: dict[str, Any]) -> str:
     return f"{found['kind']} {found['number']}: {words or found['why']}; {found['seconds']:.0f} s"
 
 
-def _rates(found: list[dict[str, Any]]) -> dict[str, Rate]:
+def _rates(found: list[dict[str, Any]]) -> dict[Kind, Rate]:
     """Of each kind of market: a false word where nothing is planted, what is planted found elsewhere."""
-    rates = {}
+    rates: dict[Kind, Rate] = {}
     for kind in PLANTED:
         own = [one for one in found if one["kind"] == kind]
         if own:

@@ -87,6 +87,10 @@ def _plain(values_K: np.ndarray) -> list[float | None]:
 
 def _key(config: TrialConfig, market: MarketStore, fold: str) -> str:
     """What decides a reference's scores: the store, the days, features and labels; nothing of the network."""
-    content = {"store": market.meta.store_key, "data": config.data.model_dump(mode="json"), "fold": fold}
+    content: dict[str, Any] = {
+        "store": market.meta.store_key,
+        "data": config.data.model_dump(mode="json"),
+        "fold": fold,
+    }
     content |= {"weights": list(config.train.horizon_weights), "validation": config.train.validation_days}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
