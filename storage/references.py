@@ -33,7 +33,9 @@ def put_reference(storage: RDBStorage, study: str, reference: Reference) -> None
 
 
 def read_references(storage: RDBStorage, study: str) -> list[Reference]:
-    """Of a study, by name and fold."""
+    """Of a study, by name and fold; none in a store that no program of this version has written to."""
+    if not sa.inspect(storage.engine).has_table(references.name):
+        return []
     columns = [references.c[name] for name in Reference._fields]
     query = sa.select(*columns).where(references.c.study == study).order_by(references.c.name, references.c.fold)
     with storage.engine.connect() as connection:

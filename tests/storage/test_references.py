@@ -7,6 +7,7 @@ from optuna.storages import RDBStorage
 from storage.copy import copy_study
 from storage.references import Reference, put_reference, read_references
 from storage.remove import remove_study
+from storage.tables import references
 from tests.storage.conftest import OpenStore
 from tests.storage.helpers import open_study
 
@@ -33,3 +34,13 @@ def test_they_move_with_their_study_and_go_with_it(
     assert read_references(target, study.name) == [RIDGE]
     remove_study(storage, study.name)
     assert read_references(storage, study.name) == []
+
+
+def test_an_older_store_that_is_only_read_has_none(storage: RDBStorage) -> None:
+    with storage.engine.begin() as connection:
+        references.drop(connection)
+    try:
+        assert read_references(storage, "s") == []
+    finally:
+        with storage.engine.begin() as connection:
+            references.create(connection)
