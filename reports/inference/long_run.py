@@ -10,6 +10,7 @@ as it has cosines. Newey, West 1987, Econometrica 55(3).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,9 +43,14 @@ def ewc_variance(y_T: Array, num_cosines: int) -> Array:
         [..], in the square of y's unit, per day.
     """
     days = y_T.shape[-1]
-    cosines_JT = np.cos(np.pi * np.outer(np.arange(1, num_cosines + 1), np.arange(days) + 0.5) / days)
-    weights_J = math.sqrt(2 / days) * (y_T @ cosines_JT.T)
+    weights_J = math.sqrt(2 / days) * (y_T @ _cosines_JT(num_cosines, days).T)
     return np.asarray((weights_J**2).mean(axis=-1))
+
+
+@lru_cache(maxsize=64)
+def _cosines_JT(number: int, days: int) -> Array:
+    """Kept, since calibrations ask for the same ones again and again."""
+    return np.asarray(np.cos(np.pi * np.outer(np.arange(1, number + 1), np.arange(days) + 0.5) / days))
 
 
 def newey_west_variance(y_T: Array, horizon: int) -> float:
