@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from storage.attempt import Ending
 from storage.costs import read_costs
 from storage.draft import draft
-from storage.ledger import count_trials, market_id, note_holdout_read, read_holdout_reads
+from storage.ledger import count_trials, market_id, note_holdout_read, read_holdout_reads, tried_on_market_of
 from storage.record import best_complete, read_events, read_records
 from storage.remove import remove_study
 from storage.study import StudyStore
@@ -134,3 +134,18 @@ def test_the_ledger_keeps_the_last_value_that_was_seen(storage: RDBStorage) -> N
         study.end(Ending(0, trial._trial_id, attempt, "x", state, values, cost=COST, ledger=entry | {"value": value}))
     (row,) = rows_of(storage.engine, ledger)
     assert row["value"] == 0.3
+
+
+def test_what_was_tried_on_a_market_counts_configurations_not_repetitions(storage: RDBStorage) -> None:
+    market, other = (market_id(storage.engine, {"name": name}, lambda known: False) for name in ("a", "b"))
+    study = open_study(storage)
+    assert tried_on_market_of(storage.engine, [study.name]) is None
+    for config_hash, fold in (("c", "search"), ("c", "confirm-1"), ("d", "search")):
+        ended(
+            study, "COMPLETE", (0.3,), ledger={"market": market, "fold": fold, "config_hash": config_hash, "value": 0.3}
+        )
+    elsewhere = open_study(storage, name="elsewhere")
+    ended(elsewhere, "PRUNED", ledger={"market": market, "fold": "search", "config_hash": "e", "value": 0.1})
+    ended(elsewhere, "PRUNED", ledger={"market": other, "fold": "search", "config_hash": "f", "value": 0.1})
+    note_holdout_read(storage.engine, market, "final report")
+    assert tried_on_market_of(storage.engine, ["not there", study.name]) == (3, 1)

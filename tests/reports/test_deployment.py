@@ -1,0 +1,85 @@
+"""Whether to deploy: the rule's answers on winners with, without and with too little skill."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reports.deployment import decide, find_winner
+from reports.evidence import Evidence, StudyEvidence
+from storage.record import TrialRecord
+from storage.references import Reference
+
+DAYS, HORIZONS = 250, [1, 5]
+
+
+def record(number: int, skill_T: np.ndarray, **attributes: object) -> TrialRecord:
+    daily = {f"2020-{day:03d}": [0.0, float(value)] for day, value in enumerate(skill_T)}
+    about = {"config": {"data": {"horizons": HORIZONS}}, **attributes}
+    return TrialRecord(number, "COMPLETE", 0.1, {}, about, ({"daily_rank_ic": daily},))
+
+
+def evidence(
+    level: float, ridge: float, lightgbm: float | None = None, seeds: int = 5, search: float = 0.2
+) -> Evidence:
+    """A winner of so much skill a day beside references of theirs; all share the days' noise."""
+    rng = np.random.default_rng(1)
+    shared_T = rng.normal(0, 0.05, DAYS)
+    confirmed = [
+        record(seed, level + shared_T + rng.normal(0, 0.02, DAYS), arm="winner", seed=seed, fold="confirm-1")
+        for seed in range(seeds)
+    ]
+    references = tuple(
+        Reference(
+            name,
+            "confirm-1",
+            "key",
+            {
+                "horizons": HORIZONS,
+                "daily_rank_ic": {f"2020-{day:03d}": [0.0, own + float(shared_T[day])] for day in range(DAYS)},
+            },
+        )
+        for name, own in (("ridge", ridge), ("lightgbm", lightgbm))
+        if own is not None
+    )
+    about = {"winner": {"trial": 3, "arm": "winner"}, "horizons": HORIZONS, "reference_arm": "reference"}
+    tried = StudyEvidence("demo", {}, [record(3, np.full(DAYS, search))], [])
+    return Evidence("demo", tried, StudyEvidence("demo.confirm", about, confirmed, []), {}, references=references)
+
+
+@pytest.mark.parametrize(
+    ("given", "decision", "why"),
+    [
+        (evidence(-0.05, 0.0, 0.0), "no", "it has no skill on days that it was not chosen by"),
+        (evidence(0.05, 0.1, 0.04), "no", "ridge did better on the same days"),
+        (evidence(0.05, 0.02, 0.01, seeds=3), "undecided", "confirmed with 3 seeds, and 5 are needed"),
+        (evidence(0.003, -0.05, -0.05), "undecided", "cannot be told from none"),
+        (evidence(0.05, 0.02), "undecided", "lightgbm was not fitted"),
+        (evidence(0.05, 0.05, 0.02), "undecided", "cannot be told from ridge on the same days"),
+        (evidence(0.05, 0.02, 0.02), "undecided", "the hold-out has not been read"),
+    ],
+)
+def test_the_answer_and_its_reason(given: Evidence, decision: str, why: str) -> None:
+    found = decide(given)
+    assert found.decision == decision
+    assert why in found.why
+
+
+def test_what_the_search_promised_is_compared_with_what_came() -> None:
+    winner = find_winner(evidence(0.05, 0.02, 0.01, search=0.2))
+    assert not isinstance(winner, str)
+    assert winner.search == pytest.approx(0.2)
+    assert winner.luck == pytest.approx(0.2 - winner.level.mean)
+    assert (winner.level.num_seeds, winner.level.num_days, winner.horizon) == (5, DAYS, 5)
+    assert winner.less["ridge"].mean == pytest.approx(0.03, abs=0.005)
+    assert winner.less["ridge"].standard_error < winner.level.standard_error
+
+
+def test_it_says_why_there_is_no_answer() -> None:
+    assert find_winner(Evidence("demo", None, None, {})) == "the confirm stage was not run"
+    given = evidence(0.05, 0.02)
+    assert given.confirm is not None
+    unconfirmed = StudyEvidence("demo.confirm", {**given.confirm.attributes, "winner": None}, [], [])
+    assert "no search trial was confirmed" in str(find_winner(Evidence("demo", None, unconfirmed, {})))
+    few = StudyEvidence("demo.confirm", given.confirm.attributes, given.confirm.records[:1], [])
+    assert "fewer than two seeds" in decide(Evidence("demo", None, few, {})).why
