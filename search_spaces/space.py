@@ -43,7 +43,7 @@ class Budget:
     draws: int = 16  # points that the reference and each retuned arm try; 0: no arm is retuned
 
 
-DEMO = Budget(draws=2, seeds=2)  # on the synthetic market: to be looked at, too few for a verdict
+DEMO = Budget(epochs=3, draws=2, seeds=2)  # on the synthetic market: to be looked at, too few for a verdict
 
 
 @dataclass(frozen=True)

@@ -310,8 +310,8 @@ def _with_arms(space: SearchSpace, request: SweepRequest) -> SearchSpace:
 
 
 def _budget(request: SweepRequest, space: SearchSpace) -> Budget:
-    """The space's where nothing else is asked for; the demo has fewer draws and seeds."""
-    usual = replace(space.budget, draws=DEMO.draws, seeds=DEMO.seeds) if request.panel is None else space.budget
+    """The space's where nothing else is asked for; the demo has fewer epochs, draws and seeds."""
+    usual = space.budget if request.panel is not None else replace(DEMO, trials=space.budget.trials)
     asked = {name: getattr(request, name) for name in ("trials", "epochs", "seeds", "draws")}
     return replace(usual, **{name: number for name, number in asked.items() if number is not None})
 

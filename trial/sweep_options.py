@@ -66,7 +66,10 @@ Trials = Annotated[
 Epochs = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Epochs of a full trial. (default: the space's)", show_default=False, rich_help_panel=BUDGETS
+        min=1,
+        help="Epochs of a full trial. (default: the space's; 3 on the synthetic market)",
+        show_default=False,
+        rich_help_panel=BUDGETS,
     ),
 ]
 Seeds = Annotated[
