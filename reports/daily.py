@@ -6,7 +6,7 @@ Shape legend: S seeds, T days.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,11 +63,15 @@ def daily_skill(record: TrialRecord, horizon: int) -> Skill:
     if record.state != "COMPLETE" or record.config is None:
         return {}
     horizons = record.config.get("data", {}).get("horizons", [])
+    return skill_at(horizon, horizons, record.curve[-1].get("daily_rank_ic", {}))
+
+
+def skill_at(horizon: int, horizons: Sequence[int], daily: Mapping[str, Sequence[float | None]]) -> Skill:
+    """Of one horizon; empty where it is not among them. Undefined days are left out."""
     if horizon not in horizons:
         return {}
     place = horizons.index(horizon)
-    daily = record.curve[-1].get("daily_rank_ic", {})
-    return {day: values[place] for day, values in daily.items() if values[place] is not None}
+    return {day: value for day, values in daily.items() if (value := values[place]) is not None}
 
 
 def _pair(cells: dict[tuple[str, int | None, str], Skill], arm: str, reference: str) -> DailyPairs:

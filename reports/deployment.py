@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from reports.daily import Skill, by_seed, daily_skill, primary_horizon
+from reports.daily import Skill, by_seed, daily_skill, primary_horizon, skill_at
 from reports.evidence import Evidence
 from reports.inference.effect import MIN_SEEDS, Effect, effect
 from reports.inference.long_run import Array
@@ -46,8 +46,8 @@ class Deployment:
 
 
 def decide(evidence: Evidence) -> Deployment:
-    """Yes where the winner has skill, beats ridge and LightGBM, and the hold-out agrees; no where it has none or one of
-    them beats it; else undecided. Each by its own 95 % interval on the confirm folds."""
+    """No where the winner has no skill, or ridge or LightGBM beats it, each by its own 95 % interval on the confirm
+    folds; else undecided, since yes needs the hold-out, which nothing reads yet."""
     winner = find_winner(evidence)
     if isinstance(winner, str):
         return Deployment("undecided", winner)
@@ -103,11 +103,8 @@ def skill_of(references: tuple[Reference, ...], horizon: int) -> dict[str, Skill
     """Name -> daily skill of all folds together; nothing of a predictor without the horizon."""
     skills: dict[str, Skill] = {}
     for one in references:
-        if horizon in one.result["horizons"]:
-            place = one.result["horizons"].index(horizon)
-            daily = one.result["daily_rank_ic"]
-            known = {day: values[place] for day, values in daily.items() if values[place] is not None}
-            skills.setdefault(one.name, {}).update(known)
+        known = skill_at(horizon, one.result["horizons"], one.result["daily_rank_ic"])
+        skills.setdefault(one.name, {}).update(known)
     return {name: skill for name, skill in skills.items() if skill}
 
 

@@ -72,7 +72,7 @@ def statistics(
         found = list(track(each, "simulating", total=len(work), console=progress, transient=True))
     console.print(_table(found))
     if json_file is not None:
-        json_file.write_text(json.dumps([_plain(one) for one in found], indent=1))
+        json_file.write_text(json.dumps([asdict(one) for one in found], indent=1))
     wrong = [sentence for one in found for sentence in _failures(one)]
     for sentence in wrong:
         console.print(f"failed: {sentence}")
@@ -171,18 +171,7 @@ def _failures(one: Calibration) -> list[str]:
 
 def _table(found: list[Calibration]) -> Table:
     table = Table(box=None, title="shares of simulated markets or arms, with exact 95 % bounds", title_justify="left")
-    for heading in (
-        "days",
-        "h",
-        "shocks",
-        "seeds' sd",
-        "effects",
-        "false word",
-        "covered",
-        "all arms",
-        "found",
-        "seeds",
-    ):
+    for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading in ("shocks", "effects") else "right")
     for one in found:
         own = one.setting
@@ -199,10 +188,6 @@ def _shown(rate: Rate) -> str:
         return ""
     low, high = rate.bounds
     return f"{rate.share:.1%} ({low:.1%} .. {high:.1%})"
-
-
-def _plain(one: Calibration) -> dict[str, Any]:
-    return asdict(one)
 
 
 if __name__ == "__main__":

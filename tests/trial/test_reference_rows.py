@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from optuna.storages import RDBStorage
+from rich.console import Console
 
 from data.store import MarketStore
 from model.metrics import rank_ic
 from search_spaces.config import TrialConfig
+from search_spaces.errors import SpaceError
 from storage.database import open_storage
 from storage.references import read_references
+from trial import run
 from trial.reference_rows import keep_reference, missing_references
+from trial.stopping import StopRequest
 
 STUDY = "demo.confirm"
 
@@ -57,3 +64,20 @@ def test_the_last_value_is_the_latest_return_that_was_over(
     mask = np.isfinite(label) & np.array(small_store.eligible[day])[None, :, None]
     expected = rank_ic(score, np.nan_to_num(label), mask, config.data.min_stocks)[0, 0]
     assert kept.result["daily_rank_ic"][str(small_store.dates[day])][-1] == pytest.approx(expected)
+
+
+def test_one_that_cannot_be_fitted_is_left_out_and_told(
+    storage: RDBStorage, config: TrialConfig, small_store: MarketStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the sweep depends on it, so the report comes all the same."""
+
+    def keep(storage: RDBStorage, study: str, name: str, *rest: Any) -> None:
+        if name == "ridge":
+            raise SpaceError("too few training days")
+        keep_reference(storage, study, name, *rest)
+
+    monkeypatch.setattr(run, "keep_reference", keep)
+    console = Console(file=io.StringIO(), width=200)
+    run._keep_references(storage, STUDY, SimpleNamespace(base=config, market=small_store), StopRequest(None), console)
+    assert {kept.name for kept in read_references(storage, STUDY)} == {"lightgbm", "last_value", "random"}
+    assert "ridge on confirm-1 is left out: too few training days" in console.file.getvalue()
