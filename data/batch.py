@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from data.config import DataConfig
-from data.graph import EDGE_ATTRIBUTES, DailyGraphs
+from data.graph import EDGE_ATTRIBUTES, DailyGraphs, edge_scale
 from data.store import MarketStore
 
 
@@ -27,7 +27,7 @@ class DayBlock:
     eligible_BN: Tensor  # bool: the stock is in the day's universe
     sector_BN: Tensor  # int64: the store's sector codes, 0 where unknown
     edge_index_2E: Tensor  # int64 in 0 .. B*N - 1, no edge between days
-    edge_attr_E4: Tensor
+    edge_attr_E4: Tensor  # in units of their spread (`data/graph.py`)
     return_BNK: Tensor  # forward returns, 0 where unknown
     target_BNK: Tensor  # what is learned of them (`data/targets.py`), 0 where unknown
     label_mask_BNK: Tensor  # bool: in the universe, the label is known, and enough stocks have one on the day
@@ -106,7 +106,7 @@ def make_block(
         store: the market.
         graphs: its neighbour graphs, or None for no edges.
         targets: [D, N, K], those of the store for the label settings in force.
-        config: window and least number of stocks.
+        config: window, least number of stocks, and what the graph's attributes are counted over.
         days: positions in the store.
         x_TNF: the scaled rows that `window_rows` names.
     """
@@ -114,7 +114,7 @@ def make_block(
     labels, eligible, target = (np.asarray(array[now]) for array in (store.labels, store.eligible, targets))
     mask = np.isfinite(target)
     mask &= np.count_nonzero(mask, axis=1)[:, None] >= config.min_stocks
-    edge_index, edge_attr = _edges(graphs, days, eligible)
+    edge_index, edge_attr = _edges(graphs, days, eligible, edge_scale(config.graph))
     return DayBlock(
         days=days,
         x_TNF=x_TNF,
@@ -129,7 +129,9 @@ def make_block(
     )
 
 
-def _edges(graphs: DailyGraphs | None, days: range, eligible_BN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _edges(
+    graphs: DailyGraphs | None, days: range, eligible_BN: np.ndarray, scale_4: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Edges of all days of the block, node n of day b at b*N + n, between stocks of the day's universe."""
     if graphs is None:
         return np.empty((2, 0), np.int64), np.empty((0, len(EDGE_ATTRIBUTES)), np.float32)
@@ -139,4 +141,4 @@ def _edges(graphs: DailyGraphs | None, days: range, eligible_BN: np.ndarray) -> 
         present = eligible_BN[offset, index[0]] & eligible_BN[offset, index[1]]
         indices.append(index[:, present].astype(np.int64) + offset * eligible_BN.shape[1])
         attributes.append(attr[present])
-    return np.concatenate(indices, axis=1), np.concatenate(attributes)
+    return np.concatenate(indices, axis=1), np.concatenate(attributes) * scale_4

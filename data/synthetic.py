@@ -3,8 +3,8 @@
 Returns have a market factor, sector factors and an idiosyncratic part with heavy tails and volatility clusters; stocks
 list late, delist early and miss days. Effects act on the idiosyncratic part, and each can be switched off with 0:
 
-* *spill-over*: each stock has hidden leaders, whose moves reach it over the following days. Only a model that looks at
-  other stocks can use it; a stock's own moves tell a sixth of it.
+* *spill-over*: each stock has hidden leaders, anywhere or in its own industry, whose moves reach it over the following
+  days. Only a model that looks at other stocks can use it; a stock's own moves tell a sixth of it.
 * *momentum*: a stock's own moves continue slowly, over weeks.
 * *reversal*: a move partly turns back within the following days.
 * *regime*: a stock's noise changes its scale by factors for months; it rises after days that were wild for its regime,
@@ -20,7 +20,7 @@ import datetime as dt
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -54,6 +54,7 @@ class SyntheticConfig(Frozen):
     num_sectors: int = Field(8, ge=1, description="sectors; each has three industries")
     seed: int = Field(7, ge=0, description="equal seeds give equal bytes")
     spillover: float = Field(1.0, ge=0, le=LARGEST_EFFECT, description="next-day reaction to the leaders' faded moves")
+    leaders: Literal["market", "industry"] = Field("market", description="where a stock's leaders are drawn from")
     momentum: float = Field(0.2, ge=0, le=LARGEST_EFFECT, description="next-day reaction to its own faded moves")
     reversal: float = Field(0.0, ge=0, le=1, description="share of a move that turns back over the next days")
     regime: float = Field(
@@ -121,7 +122,7 @@ def tables(config: SyntheticConfig) -> Iterator[pa.Table]:
     """Long tables of a stretch of days each: date, code, open, high, low, close, volume, sector, industry."""
     sector = _sectors(config)
     codes, days = np.array(_codes(config.num_stocks)), _business_days(config)
-    industries = np.array([f"industry-{s}-{i % 3}" for i, s in enumerate(sector)])
+    industries = _industries(config)
     sectors = np.array([f"sector-{s}" for s in sector])
     for market in simulate(config):
         day, stock = np.nonzero(market.present)
@@ -185,6 +186,8 @@ class _World:
         self.config, stocks = config, config.num_stocks
         others = rng.integers(1, stocks, (stocks, LEADERS_PER_STOCK))  # distance to each leader: never oneself
         self.leaders = (np.arange(stocks)[:, None] + others) % stocks
+        if config.leaders == "industry":
+            self.leaders = _leaders_of_industry(config, self.leaders)
         self.market_beta = rng.normal(1, 0.25, stocks)
         self.faded, self.recent, self.relative = np.zeros(stocks), np.zeros(stocks), np.zeros(stocks)
         self.variance = np.ones(stocks)
@@ -278,6 +281,21 @@ def _mean_rank_correlation(guess: np.ndarray, realised: np.ndarray, known: np.nd
 
 def _sectors(config: SyntheticConfig) -> np.ndarray:
     return np.random.default_rng([config.seed, 0x5EC7]).integers(0, config.num_sectors, config.num_stocks)
+
+
+def _industries(config: SyntheticConfig) -> np.ndarray:
+    return np.array([f"industry-{s}-{i % 3}" for i, s in enumerate(_sectors(config))])
+
+
+def _leaders_of_industry(config: SyntheticConfig, anybody: np.ndarray) -> np.ndarray:
+    """[N, leaders]: drawn again, from the stock's own industry; one that is alone in it keeps those from anywhere."""
+    rng, industry = np.random.default_rng([config.seed, 0x1EAD]), _industries(config)
+    found = anybody.copy()
+    for stock in range(config.num_stocks):
+        peers = np.flatnonzero((industry == industry[stock]) & (np.arange(config.num_stocks) != stock))
+        if len(peers):
+            found[stock] = rng.choice(peers, LEADERS_PER_STOCK)
+    return found
 
 
 def _business_days(config: SyntheticConfig) -> np.ndarray:

@@ -13,7 +13,7 @@ from torch_geometric.nn import GATConv
 from torch_geometric.utils import softmax
 
 from model.graph.encoder import AttentionGraphConfig
-from model.graph.tempered import TemperedSum
+from model.graph.tempered import TemperedSum, listen
 from model.protocols import Sizes
 
 
@@ -29,6 +29,7 @@ class GAT(TemperedSum, GATConv):
 
     def __init__(self, sizes: Sizes, config: GATConfig) -> None:
         super().__init__(sizes, config, add_self_loops=False)
+        listen(self.lin_edge.weight, self.att_edge)
 
     def edge_update(
         self,

@@ -13,7 +13,7 @@ from torch_geometric.nn import GATv2Conv
 from torch_geometric.utils import softmax
 
 from model.graph.encoder import AttentionGraphConfig
-from model.graph.tempered import TemperedSum
+from model.graph.tempered import TemperedSum, listen
 from model.protocols import Sizes
 
 
@@ -29,6 +29,7 @@ class GATv2(TemperedSum, GATv2Conv):
 
     def __init__(self, sizes: Sizes, config: GATv2Config) -> None:
         super().__init__(sizes, config, add_self_loops=False)
+        listen(self.lin_edge.weight, self.att)
 
     def edge_update(
         self,

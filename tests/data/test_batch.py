@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from data.batch import DayBlock, make_block, window_rows
 from data.config import DataConfig, LabelConfig
-from data.graph import DailyGraphs
+from data.graph import DailyGraphs, edge_scale
 from data.store import MarketStore
 from data.targets import day_targets
 
@@ -174,14 +174,14 @@ def test_the_last_days_of_the_store_have_no_label_that_counts(
 
 
 def test_edges_are_each_days_own_with_its_nodes_after_those_of_the_days_before(
-    block: DayBlock, gappy_store: MarketStore, graphs: DailyGraphs
+    block: DayBlock, gappy_store: MarketStore, graphs: DailyGraphs, small_config: DataConfig
 ) -> None:
-    expected = {}
+    expected, scale = {}, edge_scale(small_config.graph)
     for offset, day in enumerate(DAYS):
         there = gappy_store.eligible[day]
         for (source, target), attr in zip(graphs.at(day)[0].T.tolist(), graphs.at(day)[1], strict=True):
             if there[source] and there[target]:
-                expected[offset * NUM_STOCKS + source, offset * NUM_STOCKS + target] = attr.tolist()
+                expected[offset * NUM_STOCKS + source, offset * NUM_STOCKS + target] = (attr * scale).tolist()
     pairs = list(map(tuple, block.edge_index_2E.T.tolist()))
     assert len(pairs) == len(expected) > 0
     assert dict(zip(pairs, block.edge_attr_E4.tolist(), strict=True)) == expected

@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from data.config import CorrelationGraphConfig, DataConfig, GraphConfig, NoGraphConfig, SectorGraphConfig
 from data.edges import correlation_edges, shuffled
 from data.errors import DataError
-from data.graph import EDGE_ATTRIBUTES, DailyGraphs, build_graphs, carry_graphs, graph_key, open_graphs
+from data.graph import (
+    EDGE_ATTRIBUTES,
+    DailyGraphs,
+    build_graphs,
+    carry_graphs,
+    edge_scale,
+    graph_key,
+    open_graphs,
+)
 from data.store import MarketStore
 from data.synthetic import SyntheticConfig, simulate
 
@@ -397,3 +405,11 @@ def test_a_store_opens_each_kind_beside_the_others(
     assert (graphs is None) == isinstance(graph, NoGraphConfig)
     assert (graph_key(graph) in folders(store.folder)) == (graphs is not None)
     assert graph_key(CONFIG) in folders(store.folder)
+
+
+def test_attributes_are_read_in_standard_errors() -> None:
+    plain = edge_scale(CorrelationGraphConfig(window=100, lead_lag_window=225))
+    assert plain.tolist() == [10.0, 15.0, 4.0, 4.0]
+    weighted = edge_scale(CorrelationGraphConfig(method="exponential", window=250, half_life=10))
+    assert weighted[0] ** 2 == pytest.approx((1 + 0.5**0.1) / (1 - 0.5**0.1), rel=1e-3), "of endless weights"
+    assert edge_scale(SectorGraphConfig()).tolist() == edge_scale(CorrelationGraphConfig()).tolist()

@@ -39,6 +39,7 @@ OTHER: dict[str, Any] = {
     "num_sectors": 3,
     "seed": 6,
     "spillover": 0.0,
+    "leaders": "industry",
     "momentum": 0.0,
     "reversal": 0.5,
     "regime": 1.0,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from model.graph.encoder import AttentionGraphConfig
 from model.graph.gat import GAT, GATConfig
+from model.graph.gatv2 import GATv2Config
 from model.graph.gin import GIN, GINConfig
 from model.graph.sage import SAGE, SAGEConfig
 from model.graph.self_only import SelfOnlyConfig
@@ -163,3 +164,18 @@ def test_the_placebo_has_as_many_hops_as_the_block_that_it_stands_for() -> None:
     two = one + nn.functional.elu(second(one))
     given, _ = block(h, torch.ones(DAYS, STOCKS, dtype=torch.bool), *edges())
     torch.testing.assert_close(given, third(two))
+
+
+@pytest.mark.parametrize("kind", [GATConfig, GATv2Config])
+@pytest.mark.parametrize("heads", [1, 2, 4, 8])
+def test_every_attribute_has_a_head_that_follows_it_from_the_start(
+    kind: type[GATConfig | GATv2Config], heads: int
+) -> None:
+    torch.manual_seed(0)
+    operator = kind(heads=heads).operator(SIZES._replace(hidden=16))
+    index = torch.tensor([[1, 2], [0, 0]])
+    for attribute in range(SIZES.edge_attributes):
+        attr = torch.zeros(2, SIZES.edge_attributes)
+        attr[1, attribute] = 3.0
+        heard = operator(torch.zeros(3, 16), index, attr).attention_EA
+        assert heard[1].max() > 0.8, "e^3 against one would be .95"
