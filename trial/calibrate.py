@@ -18,7 +18,7 @@ from rich.table import Table
 
 from data.errors import DataError
 from reports.calibration import Calibration, Rate, calibrate
-from reports.inference.simulated import Setting
+from reports.inference.simulated import Days, Setting
 from search_spaces.errors import SpaceError
 from storage.errors import StorageError
 from trial.cluster import cluster
@@ -31,14 +31,10 @@ MOST_FALSE, LEAST_COVERED = 0.06, 0.94  # shares, of the statistics
 MOST_FALSE_BOUND, LEAST_FOUND_BOUND = 0.07, 0.90  # of the pipeline: what its exact bounds may not exclude
 FAILED, INTERRUPTED = 1, 130
 TRUTH = (-0.02, 0.01, 0.0, 0.0)  # true differences of daily RankIC; two arms have none
-NULL = [
-    Setting(days, horizon, kind)
-    for kind in ("normal", "heavy", "regimes", "drifting")
-    for days in (250, 500, 1000)
-    for horizon in (1, 5, 20)
-]
+KINDS: tuple[Days, ...] = ("normal", "heavy", "regimes", "drifting")
+BEYOND: Days = "drifting"  # more persistence than the labels' overlap makes: counted and shown, not promised
 SETTINGS = [
-    *NULL,
+    *(Setting(days, horizon, kind) for kind in KINDS for days in (250, 500, 1000) for horizon in (1, 5, 20)),
     *(Setting(500, horizon, seed_sd=0.01) for horizon in (1, 5, 20)),
     *(Setting(days, horizon, effects=TRUTH) for days in (250, 500, 1000) for horizon in (1, 5, 20)),
 ]
@@ -61,7 +57,8 @@ def statistics(
     """Simulate daily differences of four arms, give verdicts on them as the report does, and count.
 
     Exit status 1 where more than 6 % of the markets without an effect got a word, or fewer than 94 % of the intervals
-    hold the truth.
+    hold the truth. Markets whose skill drifts for weeks, on top of what overlapping labels share, are counted and
+    shown, but nothing is promised of them.
     """
     console = open_console()
     work = [(setting, markets, seed) for setting in SETTINGS]
@@ -73,12 +70,15 @@ def statistics(
     console.print(_table(found))
     if json_file is not None:
         json_file.write_text(json.dumps([asdict(one) for one in found], indent=1))
-    wrong = [sentence for one in found for sentence in _failures(one)]
+    promised = [one for one in found if one.setting.kind != BEYOND]
+    wrong = [sentence for one in promised for sentence in _failures(one)]
     for sentence in wrong:
         console.print(f"failed: {sentence}")
     if wrong:
         raise typer.Exit(FAILED)
-    console.print(f"all {len(found)} settings: at most {MOST_FALSE:.0%} false, at least {LEAST_COVERED:.0%} covered")
+    told = f"all {len(promised)} settings: at most {MOST_FALSE:.0%} false, at least {LEAST_COVERED:.0%} covered"
+    beyond = len(found) - len(promised)
+    console.print(told + (f"; {beyond} with skill that drifts are beyond what is promised" if beyond else ""))
 
 
 @app.command()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from reports.inference.long_run import Array, ewc_variance, num_cosines
+from reports.inference.long_run import Array, ewc_variance, num_cosines, overlap_seen
 
 MIN_SEEDS = 5
 SEEDS_SHARE = 0.10  # of the squared error that may be the seeds', before more of them are trained
@@ -19,7 +19,11 @@ SEEDS_SHARE = 0.10  # of the squared error that may be the seeds', before more o
 
 @dataclass(frozen=True)
 class Effect:
-    """Mean of d[s, t] with its error: SE^2 = Omega_EWC(mean over seeds)/T + Var_s(mean over days)/S."""
+    """Mean of d[s, t] with its error: SE^2 = Omega_EWC(mean over seeds)/T + Var_s(mean over days)/S.
+
+    Omega is divided by what its cosines see of overlapping labels (`overlap_seen`), or at T = 250 and h = 20 a 5 % test
+    would reject 6.5 % of null families.
+    """
 
     mean: float
     days_part: float  # of the squared error: Omega / T
@@ -67,7 +71,7 @@ def effect(d_ST: Array, horizon: int) -> Effect:
     if not np.isfinite(d_ST).all():
         raise ValueError("every difference must be finite: leave out pairs that are not complete.")
     nu = num_cosines(days, horizon)
-    days_part = float(ewc_variance(d_ST.mean(axis=0), nu)) / days
+    days_part = float(ewc_variance(d_ST.mean(axis=0), nu)) / overlap_seen(nu, days, horizon) / days
     seeds_part = float(d_ST.mean(axis=1).var(ddof=1)) / seeds
     return Effect(
         float(d_ST.mean()), days_part, seeds_part, satterthwaite(days_part, nu, seeds_part, seeds - 1), seeds, days

@@ -48,6 +48,28 @@ def ewc_variance(y_T: Array, num_cosines: int) -> Array:
 
 
 @lru_cache(maxsize=64)
+def overlap_seen(num_cosines: int, num_days: int, horizon: int) -> float:
+    """The share of the variance of a mean of overlapping labels that the cosines see; 1 at h = 1.
+
+    The spectrum of means of h independent shocks falls from frequency zero on, and the cosines lie beside it. Exactly,
+    with autocovariances gamma_k = 1 - k / h: E[mean over j of Lambda_j^2] over T Var(mean of y).
+
+    Args:
+        num_cosines: nu.
+        num_days: T.
+        horizon: h in trading days.
+    """
+    cosines_JT = _cosines_JT(num_cosines, num_days)
+    seen = true = 0.0
+    for lag in range(min(horizon, num_days)):
+        both_sides = (1 - lag / horizon) * (2 if lag else 1)
+        products_J = (cosines_JT[:, : num_days - lag] * cosines_JT[:, lag:]).sum(axis=1)
+        seen += both_sides * 2 / num_days * float(products_J.mean())
+        true += both_sides * (1 - lag / num_days)
+    return seen / true
+
+
+@lru_cache(maxsize=64)
 def _cosines_JT(number: int, days: int) -> Array:
     """Kept, since calibrations ask for the same ones again and again."""
     return np.asarray(np.cos(np.pi * np.outer(np.arange(1, number + 1), np.arange(days) + 0.5) / days))

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from reports.inference.effect import Effect, effect, more_days, needs_seeds, satterthwaite
-from reports.inference.long_run import ewc_variance, num_cosines
+from reports.inference.long_run import ewc_variance, num_cosines, overlap_seen
 from tests.reports.inference.series import paired
 
 DRAWS = 500
@@ -17,7 +17,8 @@ def test_its_parts_are_those_of_the_rule() -> None:
     d_ST = paired(np.random.default_rng(0), 6, 250, 5, mean=0.3)
     found, nu = effect(d_ST, 5), num_cosines(250, 5)
     assert found.mean == pytest.approx(d_ST.mean())
-    assert found.days_part == pytest.approx(float(ewc_variance(d_ST.mean(axis=0), nu)) / 250)
+    seen = overlap_seen(nu, 250, 5)
+    assert found.days_part == pytest.approx(float(ewc_variance(d_ST.mean(axis=0), nu)) / seen / 250)
     assert found.seeds_part == pytest.approx(d_ST.mean(axis=1).var(ddof=1) / 6)
     assert found.standard_error**2 == pytest.approx(found.days_part + found.seeds_part)
     assert found.degrees == pytest.approx(satterthwaite(found.days_part, nu, found.seeds_part, 5))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from reports.inference.long_run import ewc_variance, newey_west_variance, num_cosines
+from reports.inference.long_run import ewc_variance, newey_west_variance, num_cosines, overlap_seen
 from tests.reports.inference.series import overlapping
 
 
@@ -39,6 +39,19 @@ def test_it_estimates_the_variance_of_the_mean_of_overlapping_labels(horizon: in
     y_RT = overlapping(np.random.default_rng(2), (4000, days), horizon)
     true = float(y_RT.mean(axis=1).var()) * days
     assert ewc_variance(y_RT, num_cosines(days, horizon)).mean() == pytest.approx(true, rel=0.12)
+
+
+@pytest.mark.parametrize(("days", "horizon"), [(250, 1), (250, 20), (500, 5), (1000, 20)])
+def test_what_the_cosines_miss_of_an_overlap_is_known(days: int, horizon: int) -> None:
+    y_RT = overlapping(np.random.default_rng(4), (20_000, days), horizon)
+    nu = num_cosines(days, horizon)
+    true = days * y_RT.mean(axis=1).var()
+    assert ewc_variance(y_RT, nu).mean() / true == pytest.approx(overlap_seen(nu, days, horizon), rel=0.04)
+
+
+def test_nothing_is_missed_of_days_that_do_not_overlap() -> None:
+    assert overlap_seen(15, 250, 1) == pytest.approx(1)
+    assert 0 < overlap_seen(1, 10, 20) < 1
 
 
 @pytest.mark.parametrize("horizon", [1, 20])
