@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from reports.daily import Skill, by_seed, daily_skill, primary_horizon, skill_at
-from reports.evidence import Evidence
+from reports.evidence import Evidence, StudyEvidence
 from reports.inference.effect import MIN_SEEDS, Effect, effect
 from reports.inference.long_run import Array
 from reports.inference.verdict import ALPHA
@@ -20,55 +20,90 @@ TO_BEAT = ("ridge", "lightgbm")
 
 
 @dataclass(frozen=True)
+class Standing:
+    """A network's daily RankIC beside that of simple predictors, on the same days."""
+
+    level: Effect
+    levels: Mapping[str, Effect]  # of simple predictors
+    less: Mapping[str, Effect]  # the network's minus theirs, day by day
+
+    @property
+    def beaten_by(self) -> list[str]:
+        """Those to beat that did better, by the difference's own 95 % interval."""
+        return [name for name in TO_BEAT if name in self.less and self.less[name].interval(1 - ALPHA)[1] < 0]
+
+    @property
+    def level_with(self) -> list[str]:
+        """Those to beat that it cannot be told from, by the same interval."""
+        return [name for name in TO_BEAT if name in self.less and _holds_zero(self.less[name])]
+
+
+@dataclass(frozen=True)
 class Winner:
-    """The best of the search on the confirm folds, beside simple predictors on the same days."""
+    """The best of the search, on days that it was not chosen by."""
 
     arm: str  # that it is confirmed under
+    config_hash: str
     horizon: int  # trading days
     search: float | None  # mean daily RankIC of the trial on the search fold, which it was chosen by
-    level: Effect  # its daily RankIC on the confirm folds
-    levels: Mapping[str, Effect]  # of simple predictors
-    less: Mapping[str, Effect]  # the winner's minus each
+    confirm: Standing
+    holdout: Standing | None  # None: not read, or read for another winner
 
     @property
     def luck(self) -> float | None:
-        """What the search promised and the confirm folds did not keep."""
-        return None if self.search is None else self.search - self.level.mean
+        """What the search promised beyond what came; None where its trial does not have the horizon."""
+        return None if self.search is None else self.search - self.confirm.level.mean
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """The answer, and the reason that decided."""
+    """The answer."""
 
     decision: Literal["yes", "no", "undecided"]
     why: str
     winner: Winner | None = None
+    awaits_holdout: bool = False  # whether the hold-out is all that is missing
 
 
 def decide(evidence: Evidence) -> Deployment:
-    """No where the winner has no skill, or ridge or LightGBM beats it, each by its own 95 % interval on the confirm
-    folds; else undecided, since yes needs the hold-out, which nothing reads yet."""
+    """Yes where the winner has skill on the confirm folds and is ahead of ridge and LightGBM there, each by its own
+    95 % interval, and the hold-out agrees: its mean RankIC there is above zero, and neither beats it. No where it has
+    none or is beaten, on the confirm folds or the hold-out. Else undecided."""
     winner = find_winner(evidence)
     if isinstance(winner, str):
         return Deployment("undecided", winner)
-    low, high = winner.level.interval(1 - ALPHA)
-    beaten_by = [name for name in TO_BEAT if name in winner.less and winner.less[name].interval(1 - ALPHA)[1] < 0]
-    level_with = [name for name in TO_BEAT if name in winner.less and winner.less[name].interval(1 - ALPHA)[0] <= 0]
-    if high <= 0:
+    confirm = winner.confirm
+    low, high = confirm.level.interval(1 - ALPHA)
+    if high < 0:
         return Deployment("no", "it has no skill on days that it was not chosen by", winner)
-    if beaten_by:
-        return Deployment("no", f"{' and '.join(beaten_by)} did better on the same days", winner)
-    if winner.level.num_seeds < MIN_SEEDS:
-        why = f"it was confirmed with {winner.level.num_seeds} seeds, and {MIN_SEEDS} are needed"
+    if confirm.beaten_by:
+        return Deployment("no", f"{' and '.join(confirm.beaten_by)} did better on the same days", winner)
+    if confirm.level.num_seeds < MIN_SEEDS:
+        why = f"it was confirmed with {confirm.level.num_seeds} seeds, and {MIN_SEEDS} are needed"
     elif low <= 0:
         why = "its skill on days that it was not chosen by cannot be told from none"
-    elif missing := [name for name in TO_BEAT if name not in winner.less]:
+    elif missing := [name for name in TO_BEAT if name not in confirm.less]:
         why = f"{' and '.join(missing)} was not fitted on the same days"
-    elif level_with:
-        why = f"it cannot be told from {' and '.join(level_with)} on the same days"
+    elif confirm.level_with:
+        why = f"it cannot be told from {' and '.join(confirm.level_with)} on the same days"
     else:
-        why = "the hold-out has not been read"
+        return _by_holdout(winner)
     return Deployment("undecided", why, winner)
+
+
+def _by_holdout(winner: Winner) -> Deployment:
+    """Of one that the confirm folds speak for."""
+    holdout = winner.holdout
+    if holdout is None:
+        return Deployment("undecided", "the hold-out has not been read for it", winner, awaits_holdout=True)
+    if holdout.level.mean <= 0:
+        return Deployment("no", "on the hold-out it has no skill", winner)
+    if holdout.beaten_by:
+        return Deployment("no", f"on the hold-out {' and '.join(holdout.beaten_by)} did better", winner)
+    why = (
+        "it has skill on days that it was not chosen by, is ahead of ridge and LightGBM there, and the hold-out agrees"
+    )
+    return Deployment("yes", why, winner)
 
 
 def find_winner(evidence: Evidence) -> Winner | str:
@@ -82,17 +117,45 @@ def find_winner(evidence: Evidence) -> Winner | str:
     if not (horizons := confirm.attributes.get("horizons")):
         return "no confirm trial has begun"
     arm, horizon = str(about["arm"]), primary_horizon(horizons)
-    seeds = by_seed(confirm.compared, arm, horizon)
-    skills = skill_of(evidence.references, horizon)
-    days = sorted(set.intersection(*map(set, [*seeds.values(), *skills.values()]))) if seeds else []
-    if len(seeds) < 2 or len(days) < 2:
+    standing = _standing(confirm.compared, arm, horizon, evidence.references)
+    if standing is None:
         return "the winner has fewer than two seeds on every confirm fold"
-    own_ST = np.array([[skill[day] for day in days] for skill in seeds.values()])
-    others = {name: np.array([skill[day] for day in days]) for name, skill in skills.items()}
+    config_hash = winning_record(confirm, arm).attributes["config_hash"]
     return Winner(
         arm,
+        config_hash,
         horizon,
         _on_search(evidence, about["trial"], horizon),
+        standing,
+        _on_holdout(evidence, config_hash, horizon),
+    )
+
+
+def winning_record(confirm: StudyEvidence, arm: str) -> TrialRecord:
+    """A confirm trial of the winner, the newest: its configuration is what is deployed."""
+    return [record for record in confirm.compared if record.arm == arm and record.state == "COMPLETE"][-1]
+
+
+def _on_holdout(evidence: Evidence, config_hash: str, horizon: int) -> Standing | None:
+    holdout = evidence.holdout
+    about = holdout.attributes.get("winner") if holdout is not None else None
+    if holdout is None or about is None or about["config_hash"] != config_hash:
+        return None
+    own = [record for record in holdout.compared if record.attributes.get("config_hash") == about["trained_hash"]]
+    return _standing(own, about["arm"], horizon, evidence.holdout_references)
+
+
+def _standing(
+    records: Sequence[TrialRecord], arm: str, horizon: int, references: tuple[Reference, ...]
+) -> Standing | None:
+    """None where fewer than two seeds are COMPLETE on every fold."""
+    seeds, skills = by_seed(records, arm, horizon), skill_of(references, horizon)
+    days = sorted(set.intersection(*map(set, [*seeds.values(), *skills.values()]))) if seeds else []
+    if len(seeds) < 2 or len(days) < 2:
+        return None
+    own_ST = np.array([[skill[day] for day in days] for skill in seeds.values()])
+    others = {name: np.array([skill[day] for day in days]) for name, skill in skills.items()}
+    return Standing(
         effect(own_ST, horizon),
         {name: _of_one(other_T, horizon) for name, other_T in others.items()},
         {name: effect(own_ST - other_T, horizon) for name, other_T in others.items()},
@@ -119,3 +182,8 @@ def _on_search(evidence: Evidence, number: int, horizon: int) -> float | None:
 def _of_one(daily_T: Array, horizon: int) -> Effect:
     """Of a predictor without seeds: the error of the days alone."""
     return effect(np.stack([daily_T, daily_T]), horizon)
+
+
+def _holds_zero(found: Effect) -> bool:
+    low, high = found.interval(1 - ALPHA)
+    return low <= 0 <= high

@@ -10,7 +10,7 @@ from optuna.storages import RDBStorage
 from storage.definition import DEFINITION
 from storage.importance import parameter_importances
 from storage.ledger import Tried, tried_on_market_of
-from storage.names import CONFIRM, TUNE, sweep_of
+from storage.names import CONFIRM, HOLDOUT, TUNE, sweep_of
 from storage.record import (
     CHANGES_ACCEPTED,
     StudyEvent,
@@ -69,12 +69,14 @@ class Evidence:
     importances: dict[str, float]
     tune: StudyEvidence | None = None
     references: tuple[Reference, ...] = ()  # of the confirm study
+    holdout: StudyEvidence | None = None
+    holdout_references: tuple[Reference, ...] = ()
     tried: Tried | None = None  # on this market
 
     @property
     def studies(self) -> list[StudyEvidence]:
         """Those that there are, in the order in which they run."""
-        return [study for study in (self.search, self.tune, self.confirm) if study is not None]
+        return [study for study in (self.search, self.tune, self.confirm, self.holdout) if study is not None]
 
     @property
     def are_of_the_same(self) -> bool:
@@ -113,5 +115,7 @@ def read_evidence(storage: RDBStorage, name: str) -> Evidence:
         importances=importances,
         tune=studies.get(name + TUNE),
         references=tuple(read_references(storage, name + CONFIRM)),
+        holdout=studies.get(name + HOLDOUT),
+        holdout_references=tuple(read_references(storage, name + HOLDOUT)),
         tried=tried_on_market_of(storage.engine, list(studies)),
     )

@@ -1,9 +1,9 @@
-"""How the studies of one sweep are named: NAME is the search, NAME.tune and NAME.confirm are its other stages."""
+"""How the studies of a sweep are named: NAME is the search; NAME.tune, NAME.confirm, NAME.holdout come after it."""
 
 from __future__ import annotations
 
-TUNE, CONFIRM = ".tune", ".confirm"
-ENDINGS = ("", TUNE, CONFIRM)  # in the order in which the stages run
+TUNE, CONFIRM, HOLDOUT = ".tune", ".confirm", ".holdout"
+ENDINGS = ("", TUNE, CONFIRM, HOLDOUT)  # in the order in which the stages run
 
 
 def sweep_of(study: str) -> str:

@@ -187,8 +187,8 @@ def prepare_sweep(request: SweepRequest, console: Console) -> Prepared:
 def _check_numbers(request: SweepRequest) -> None:
     if request.name is not None and (not STUDY_NAME.fullmatch(request.name) or sweep_of(request.name) != request.name):
         raise SpaceError(
-            f"--name must be letters, digits, '.', '_' or '-', and not end in .tune or .confirm, got {request.name!r}: "
-            f"it names a folder under --runs."
+            f"--name must be letters, digits, '.', '_' or '-', and not end in .tune, .confirm or .holdout, got "
+            f"{request.name!r}: it names a folder under --runs."
         )
     for option, value in (
         ("--trials", request.trials),

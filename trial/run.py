@@ -14,6 +14,7 @@ from optuna.storages import RDBStorage
 from rich.console import Console
 
 from data.findings import counted
+from data.store import MarketStore
 from reports.ablation import write_report
 from reports.rungs import RungTrust, rung_trust
 from search_spaces.config import TrialConfig
@@ -24,7 +25,7 @@ from storage.definition import DEFINITION
 from storage.drain import Drain
 from storage.errors import NoStoreError
 from storage.lease import Lease, take_lease
-from storage.names import CONFIRM, studies_of
+from storage.names import CONFIRM, HOLDOUT, studies_of
 from storage.record import TrialRecord, least_violations, read_records, stages_of, to_frame
 from storage.study import StudyStore
 from trial.cluster import cluster, room_for
@@ -155,9 +156,9 @@ def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker:
     try:
         for stage in open_stages(storage, name, prepared, lease, stop, console):
             if stop.reason is None:
-                _run(stage, prepared, lease, drain, stop, console, worker)
+                run_to_target(stage, prepared.request, prepared.base.train.epochs, lease, drain, stop, console, worker)
         if stop.reason is None and "confirm" in prepared.request.stages:
-            _keep_references(storage, f"{name}{CONFIRM}", prepared, stop, console)
+            keep_references(storage, f"{name}{CONFIRM}", prepared.base, prepared.market, stop, console)
         return _finish(storage, name, prepared, stop, console)
     finally:
         lease.release()
@@ -176,7 +177,8 @@ def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> st
     others = {
         study.study_name
         for study in storage.get_all_studies()
-        if study.user_attrs.get("panel", meta.panel_key) != meta.panel_key
+        if not study.study_name.endswith(HOLDOUT)  # whose cells are more
+        and study.user_attrs.get("panel", meta.panel_key) != meta.panel_key
         and study.user_attrs.get(DEFINITION, {}).get("cells") != meta.cells_key
     }
     stem = re.sub(r"[^A-Za-z0-9._-]", "-", prepared.panel.stem)
@@ -191,20 +193,32 @@ def _study_name(storage: RDBStorage, prepared: Prepared, console: Console) -> st
     return name
 
 
-def _run(
+def run_to_target(
     stage: Stage,
-    prepared: Prepared,
+    request: SweepRequest,
+    epochs: int,
     lease: Lease,
     drain: Drain,
     stop: StopRequest,
     console: Console,
-    worker: type[Any],
+    worker: type[Any] = SweepTrial,
 ) -> None:
-    finished, request = stage.study.num_finished, prepared.request
+    """Runs a stage on the Ray that is there, until its plan has what it wants or `stop` asks.
+
+    Args:
+        stage: opened.
+        request: where its trials run, and how many at once.
+        epochs: of a full trial.
+        lease, drain: of its sweep.
+        stop: asks for an end.
+        console: that shows how far it is.
+        worker: Ray's trainable.
+    """
+    finished = stage.study.num_finished
     if finished >= stage.plan.target:
         console.print(f"{stage.title}: {finished} of {stage.plan.target} trials finished already")
         return
-    with Display(console, stage.title, stage.study, stage.plan.target, prepared.base.train.epochs) as display:
+    with Display(console, stage.title, stage.study, stage.plan.target, epochs) as display:
 
         def watch(flights: Mapping[str, Flight]) -> None:
             display.target = stage.plan.target  # seeds may be added
@@ -230,15 +244,17 @@ def _run(
         console.print(f"{stage.title}: {stage.budget.reason}", markup=False)
 
 
-def _keep_references(storage: RDBStorage, study: str, prepared: Prepared, stop: StopRequest, console: Console) -> None:
-    """What the arms have to beat, on the same days; fitted here, one after the other, where the store lacks them."""
-    wanted = list(missing_references(storage, study, prepared.base, prepared.market))
+def keep_references(
+    storage: RDBStorage, study: str, config: TrialConfig, market: MarketStore, stop: StopRequest, console: Console
+) -> None:
+    """What a network has to beat, on the same days; fitted here, one after the other, where the store lacks them."""
+    wanted = list(missing_references(storage, study, config, market))
     for place, (name, fold, key) in enumerate(wanted, start=1):
         if stop.reason is not None:
             return
         console.print(f"references: {place} of {len(wanted)}, {name} on {fold}")
         try:
-            keep_reference(storage, study, name, fold, key, prepared.base, prepared.market)
+            keep_reference(storage, study, name, fold, key, config, market)
         except SpaceError as error:  # too few days for this one: the sweep's own results do not depend on it
             console.print(f"references: {name} on {fold} is left out: {error}", markup=False)
 

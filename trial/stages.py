@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from optuna.distributions import CategoricalDistribution, IntDistribution
@@ -16,6 +17,7 @@ from optuna.study import StudyDirection
 from rich.console import Console
 
 from data.findings import counted
+from data.store import MarketStore
 from search_spaces.config import TrialConfig
 from search_spaces.knob import Range
 from search_spaces.space import REFERENCE
@@ -32,7 +34,7 @@ from trial.facts import kept_provenance, market_number, tell_facts, whole_proven
 from trial.machine import Machine
 from trial.packing import Packing, gpu_memory_mib
 from trial.plan import Place, Plan
-from trial.request import Early, Prepared
+from trial.request import Early, Prepared, SweepRequest
 from trial.sampling import make_sampler
 from trial.search_plan import SearchPlan
 from trial.settings import read_settings
@@ -179,21 +181,9 @@ class Opening:
         return Budget(study, studies_of(self.name), self.stop, request.gpu_hours, patience, request.drain_seconds)
 
     def _place(self, budget: Budget) -> Place:
-        prepared, request = self.prepared, self.prepared.request
-        return Place(
-            runs=request.runs.resolve(),
-            store=prepared.market.folder.resolve(),
-            machine=Machine.of(read_settings(), request.resources.device),
-            code=whole_provenance()["code"],
-            provenance=kept_provenance(self.storage),
-            driver=self.lease.owner,
-            gpus=request.resources.gpus,
-            resources=Packing(request.resources, prepared.market, gpu_memory_mib(), most_memory_mib()).place,
-            market=market_number(self.storage, prepared.market),
-            goal=prepared.goal,
-            closed=lambda: budget.is_used_up,
-            exclusively=self.lease.in_turn,
-        )
+        prepared = self.prepared
+        place = place_of(self.storage, prepared.request, prepared.market, self.lease, budget)
+        return replace(place, goal=prepared.goal, market=market_number(self.storage, prepared.market))
 
     def _opened(self, name: str, directions: Sequence[str], facts: Mapping[str, Any]) -> StudyStore:
         """Opens a study, takes up what dead drivers left, checks its definition."""
@@ -213,10 +203,31 @@ class Opening:
         return study
 
     def _take_up(self, study: StudyStore) -> None:
-        adoption = Adoption(study, self.lease, self.prepared.request.runs.resolve() / study.name)
-        if replayed := adoption.replay():
-            self.console.print(f"{study.name}: {replayed} writes that waited for the store were replayed")
-        adoption.adopt()
+        take_up(study, self.lease, self.prepared.request.runs, self.console)
+
+
+def take_up(study: StudyStore, lease: Lease, runs: Path, console: Console) -> None:
+    """What dead drivers left of a study: writes that waited for the store, and trials."""
+    adoption = Adoption(study, lease, runs.resolve() / study.name)
+    if replayed := adoption.replay():
+        console.print(f"{study.name}: {replayed} writes that waited for the store were replayed")
+    adoption.adopt()
+
+
+def place_of(storage: RDBStorage, request: SweepRequest, market: MarketStore, lease: Lease, budget: Budget) -> Place:
+    """Where the trials of a stage on `market` run; no ledger knows them yet."""
+    return Place(
+        runs=request.runs.resolve(),
+        store=market.folder.resolve(),
+        machine=Machine.of(read_settings(), request.resources.device),
+        code=whole_provenance()["code"],
+        provenance=kept_provenance(storage),
+        driver=lease.owner,
+        gpus=request.resources.gpus,
+        resources=Packing(request.resources, market, gpu_memory_mib(), most_memory_mib()).place,
+        closed=lambda: budget.is_used_up,
+        exclusively=lease.in_turn,
+    )
 
 
 def _tell(study: StudyStore, prepared: Prepared, facts: Mapping[str, Any]) -> None:

@@ -21,11 +21,11 @@ def build(evidence: Evidence) -> Section:
     winner = find_winner(evidence)
     if isinstance(winner, str):
         return _nothing(winner)
-    if not winner.levels:
+    if not winner.confirm.levels:
         return _nothing("no simple predictor was fitted; the next start of the sweep does it")
-    rows = [_row(f"{winner.arm} (the best of the search)", winner.level, None)]
-    rows += [_row(name, level, winner.less[name]) for name, level in winner.levels.items()]
-    told = f"{winner.level.num_days} days, {winner.level.num_seeds} seeds."
+    rows = [_row(f"{winner.arm} (the best of the search)", winner.confirm.level, None)]
+    rows += [_row(name, level, winner.confirm.less[name]) for name, level in winner.confirm.levels.items()]
+    told = f"{winner.confirm.level.num_days} days, {winner.confirm.level.num_seeds} seeds."
     lead = LEAD.format(horizon=winner.horizon)
     return Section("references", TITLE, lead, (paragraph(told), table(HEADINGS, rows)))
 

@@ -6,7 +6,7 @@ import html
 
 import yaml
 
-from reports.deployment import decide
+from reports.deployment import Winner, decide
 from reports.evidence import Evidence, StudyEvidence
 from reports.inference.effect import Effect
 from reports.inference.verdict import ALPHA
@@ -23,7 +23,8 @@ def build(evidence: Evidence) -> Section:
     lead = (
         f"{about.get('panel_name', 'panel')}: {about.get('num_stocks', '?')} stocks, "
         f"{market.get('first_date')} to {market.get('last_date')}; "
-        f"hold-out from {about.get('holdout_from') or '(none)'}, which nothing here has read."
+        f"hold-out from {about.get('holdout_from') or '(none)'}, "
+        + ("which nothing here has read." if evidence.holdout is None else "which was read for the winner alone.")
     )
     rows = [_counts(study) for study in evidence.studies]
     pieces = [
@@ -43,20 +44,35 @@ def _deploy(evidence: Evidence) -> list[str]:
     answer = f'<p class="headline">Deploy: <strong>{found.decision}</strong>, because {html.escape(found.why)}.</p>'
     if found.winner is None:
         return [answer]
-    winner, rows = found.winner, []
-    rows.append((f"winner ({winner.arm})", signed(winner.search), _level(winner.level), ""))
-    for name, level in winner.levels.items():
-        rows.append((name, "", _level(level), _level(winner.less[name])))
-    headings = (f"RankIC at {winner.horizon} days", "search fold", "confirm folds, 95 %", "winner minus it, 95 %")
-    pieces = [answer, table(headings, rows)]
+    winner = found.winner
+    pieces = [answer, _standings(winner)]
     if winner.luck is not None:
         pieces.append(
             paragraph(
                 f"The search promised {signed(winner.search)}; {signed(winner.luck)} of it was luck, or of its days. "
-                f"Expect {_level(winner.level)}."
+                f"Expect {_level(winner.confirm.level)}."
             )
         )
+    if found.awaits_holdout:
+        pieces.append(
+            f"<p>Next, once and for all: <code>python -m trial.holdout {html.escape(evidence.name)}</code></p>"
+        )
     return pieces
+
+
+def _standings(winner: Winner) -> str:
+    """Winner and simple predictors, on the days it was chosen on and on those it was not."""
+    headings = [f"RankIC at {winner.horizon} days", "search fold", "confirm folds, 95 %", "winner minus it, 95 %"]
+    rows = [[f"winner ({winner.arm})", signed(winner.search), _level(winner.confirm.level), ""]]
+    for name, level in winner.confirm.levels.items():
+        rows.append([name, "", _level(level), _level(winner.confirm.less[name])])
+    if winner.holdout is not None:
+        headings += ["hold-out, 95 %", "winner minus it, 95 %"]
+        rows[0] += [_level(winner.holdout.level), ""]
+        for row in rows[1:]:
+            there = (winner.holdout.levels.get(row[0]), winner.holdout.less.get(row[0]))
+            row += [_level(each) if each is not None else "" for each in there]
+    return table(headings, rows)
 
 
 def _level(found: Effect) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ DAYS, HORIZONS = 250, [1, 5]
 
 def record(number: int, skill_T: np.ndarray, **attributes: object) -> TrialRecord:
     daily = {f"2020-{day:03d}": [0.0, float(value)] for day, value in enumerate(skill_T)}
-    about = {"config": {"data": {"horizons": HORIZONS}}, **attributes}
+    about = {"config": {"data": {"horizons": HORIZONS}}, "config_hash": "own", **attributes}
     return TrialRecord(number, "COMPLETE", 0.1, {}, about, ({"daily_rank_ic": daily},))
 
 
@@ -47,6 +49,18 @@ def evidence(
     return Evidence("demo", tried, StudyEvidence("demo.confirm", about, confirmed, []), {}, references=references)
 
 
+def with_holdout(given: Evidence, level: float, ridge: float, config_hash: str = "own") -> Evidence:
+    """The same after a read of the hold-out."""
+    then = evidence(level, ridge, 0.0)
+    assert then.confirm is not None
+    about = {"winner": {"arm": "winner", "config_hash": config_hash, "trained_hash": "own"}}
+    read = StudyEvidence("demo.holdout", about, then.confirm.records, [])
+    return replace(given, holdout=read, holdout_references=then.references)
+
+
+GOOD = evidence(0.05, 0.02, 0.02)
+
+
 @pytest.mark.parametrize(
     ("given", "decision", "why"),
     [
@@ -56,23 +70,29 @@ def evidence(
         (evidence(0.003, -0.05, -0.05), "undecided", "cannot be told from none"),
         (evidence(0.05, 0.02), "undecided", "lightgbm was not fitted"),
         (evidence(0.05, 0.05, 0.02), "undecided", "cannot be told from ridge on the same days"),
-        (evidence(0.05, 0.02, 0.02), "undecided", "the hold-out has not been read"),
+        (GOOD, "undecided", "the hold-out has not been read"),
+        (with_holdout(GOOD, 0.04, 0.03), "yes", "and the hold-out agrees"),
+        (with_holdout(GOOD, -0.01, -0.05), "no", "on the hold-out it has no skill"),
+        (with_holdout(GOOD, 0.03, 0.08), "no", "on the hold-out ridge did better"),
+        (with_holdout(GOOD, 0.04, 0.03, "another"), "undecided", "has not been read for it"),
+        (with_holdout(evidence(0.05, 0.05, 0.02), 0.04, 0.03), "undecided", "cannot be told from ridge"),
     ],
 )
 def test_the_answer_and_its_reason(given: Evidence, decision: str, why: str) -> None:
     found = decide(given)
     assert found.decision == decision
     assert why in found.why
+    assert found.awaits_holdout is ("has not been read" in why)
 
 
 def test_what_the_search_promised_is_compared_with_what_came() -> None:
     winner = find_winner(evidence(0.05, 0.02, 0.01, search=0.2))
     assert not isinstance(winner, str)
     assert winner.search == pytest.approx(0.2)
-    assert winner.luck == pytest.approx(0.2 - winner.level.mean)
-    assert (winner.level.num_seeds, winner.level.num_days, winner.horizon) == (5, DAYS, 5)
-    assert winner.less["ridge"].mean == pytest.approx(0.03, abs=0.005)
-    assert winner.less["ridge"].standard_error < winner.level.standard_error
+    assert winner.luck == pytest.approx(0.2 - winner.confirm.level.mean)
+    assert (winner.confirm.level.num_seeds, winner.confirm.level.num_days, winner.horizon) == (5, DAYS, 5)
+    assert winner.confirm.less["ridge"].mean == pytest.approx(0.03, abs=0.005)
+    assert winner.confirm.less["ridge"].standard_error < winner.confirm.level.standard_error
 
 
 def test_it_says_why_there_is_no_answer() -> None:

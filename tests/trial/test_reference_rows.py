@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -78,6 +77,6 @@ def test_one_that_cannot_be_fitted_is_left_out_and_told(
 
     monkeypatch.setattr(run, "keep_reference", keep)
     console = Console(file=io.StringIO(), width=200)
-    run._keep_references(storage, STUDY, SimpleNamespace(base=config, market=small_store), StopRequest(None), console)
+    run.keep_references(storage, STUDY, config, small_store, StopRequest(None), console)
     assert {kept.name for kept in read_references(storage, STUDY)} == {"lightgbm", "last_value", "random"}
     assert "ridge on confirm-1 is left out: too few training days" in console.file.getvalue()

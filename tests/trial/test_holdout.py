@@ -1,0 +1,134 @@
+"""`trial.holdout`: written down before it is read, read once, for the winner alone, and never part of a search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import typer
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+import trial.holdout
+from data.store import MarketStore
+from reports.deployment import Deployment, decide
+from reports.evidence import read_evidence
+from search_spaces.config import TrialConfig
+from storage.database import open_storage
+from storage.errors import StorageError
+from storage.ledger import Tried, read_holdout_reads, tried_on_market_of
+from storage.record import read_records
+from storage.references import read_references
+from trial.holdout_read import HoldoutRead, note_read, unless_read
+from trial.request import SweepRequest
+from trial.run import run_sweep
+
+SWEEP = "graph"
+STUDIES = (SWEEP, f"{SWEEP}.confirm")
+REQUEST = SweepRequest(space=SWEEP, trials=1, epochs=1, seeds=2, draws=0, arms=("sector",), scheduler="none")
+
+
+@pytest.fixture(scope="module")
+def swept(ray_head: str, sweep_panel: Path, tmp_path_factory: pytest.TempPathFactory) -> SweepRequest:
+    """Search and confirm, done."""
+    runs = tmp_path_factory.mktemp("runs")
+    (runs / "data.yaml").write_text("horizons: [1, 5]\nwindow: 10\n")
+    request = replace(REQUEST, runs=runs, panel=sweep_panel, data_config=runs / "data.yaml")
+    run_sweep(request)
+    return request
+
+
+def command(runs: Path, *words: object, status: int = 0) -> Result:
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(trial.holdout.app, [SWEEP, "--runs", str(runs), *map(str, words)])
+    assert done.exit_code == status, done.output
+    return done
+
+
+def known(runs: Path) -> Tried:
+    found = tried_on_market_of(open_storage(f"sqlite:///{runs}/sweeps.db").engine, STUDIES)
+    assert found is not None
+    return found
+
+
+def test_it_is_read_once_for_the_winner_and_counted_for_ever(
+    swept: SweepRequest, sweep_panel: Path, ray_head: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, storage = swept.runs, open_storage(swept.storage_url)
+    before = known(runs)
+
+    refused = command(runs, status=2).stderr
+    assert "a hold-out is read where it can decide" in refused
+    assert "2 seeds, and 5 are needed" in refused
+    command(runs, "--data", runs / "nowhere.parquet", status=2)
+    assert known(runs) == before
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(trial.holdout, "whole_market", crash)
+        command(runs, "--burn-holdout", status=130)
+    assert known(runs) == before._replace(holdout_reads=1), "a crash counts"
+
+    place = ("--cpus-per-trial", 0.5, "--gpus-per-trial", 0, "--memory-per-trial", 700, "--concurrent", 2)
+    option = ("--data", sweep_panel, "--storage", swept.storage_url, "--address", ray_head, *place)
+    told = command(runs, *option).stdout
+    assert "goes on with the read that was written down before" in told
+    assert "deploy: undecided, because it was confirmed with 2 seeds" in told
+    assert known(runs) == before._replace(holdout_reads=1), (
+        "the hold-out's trials are no configurations that were tried"
+    )
+    assert "2 of 2 trials finished already" in command(runs).stdout
+
+    records = read_records(storage, f"{SWEEP}.holdout")
+    assert [(record.state, record.seed) for record in records] == [("COMPLETE", 0), ("COMPLETE", 1)]
+    own = MarketStore.open(runs / "prepared" / str(records[0].attributes["store_key"]))
+    search = read_records(storage, SWEEP)[0]
+    sweeps = MarketStore.open(runs / "prepared" / str(search.attributes["store_key"]))
+    first = sweeps.meta.holdout_from
+    assert first is not None
+    assert [*own.meta.dates[: sweeps.num_days]] == [*sweeps.meta.dates]
+    days = [day for day in own.meta.dates if day >= first]
+    assert [*records[0].curve[-1]["daily_rank_ic"]] == days[: len(days) - 5 - 1], "all whose labels are known"
+    assert {one.name for one in read_references(storage, f"{SWEEP}.holdout")} >= {"ridge", "last_value", "random"}
+
+    evidence = read_evidence(storage, SWEEP)
+    winner = decide(evidence).winner
+    assert winner is not None
+    assert winner.holdout is not None
+    assert (winner.holdout.level.num_seeds, winner.holdout.level.num_days) == (2, len(days) - 6)
+    report = (runs / SWEEP / "report.html").read_text()
+    assert "which was read for the winner alone" in report
+
+    options = typer.main.get_command(trial.holdout.app).params
+    named = {name for each in options for name in each.opts if name.startswith("--")}
+    assert named == {"--runs", "--burn-holdout", *(word for word in option if str(word).startswith("--"))}
+
+
+def test_a_sweep_goes_on_under_its_name_after_the_read(swept: SweepRequest) -> None:
+    assert run_sweep(swept).study == SWEEP
+
+
+def test_a_read_for_another_winner_counts_too(
+    swept: SweepRequest, small_store: MarketStore, config: TrialConfig
+) -> None:
+    storage = open_storage(swept.storage_url)
+    read = HoldoutRead("other", "winner", "abc", config, 5, swept.runs, small_store, 77, is_begun=False)
+    awaiting = Deployment("undecided", "the hold-out has not been read for it", awaits_holdout=True)
+    assert not unless_read(storage, read, awaiting, burn=False).is_begun
+    note_read(storage, replace(read, confirmed="def"), Console(quiet=True))
+    with pytest.raises(StorageError, match=r"was read 1 time, last by .*configuration def"):
+        unless_read(storage, read, awaiting, burn=False)
+    assert not unless_read(storage, read, awaiting, burn=True).is_begun
+    assert unless_read(storage, replace(read, confirmed="def"), awaiting, burn=False).is_begun
+    note_read(storage, read, Console(quiet=True))
+    assert len(read_holdout_reads(storage.engine, 77)) == 2
+
+
+def test_without_a_sweep_or_a_winner_it_is_refused(swept: SweepRequest, tmp_path: Path, sweep_panel: Path) -> None:
+    command(tmp_path, status=2)
+    run_sweep(replace(swept, runs=tmp_path, stages=("search",)))
+    assert "a hold-out is read for a confirmed winner, but the confirm stage was not run" in command(
+        tmp_path, status=2
+    ).stderr.replace("\n", " ")
