@@ -23,12 +23,14 @@ SPACES: dict[str, SearchSpace] = {
 }
 
 
-def find_space(name: str) -> SearchSpace:
-    """The space of that name, or the one that a Python file defines.
+def find_space(name: str | SearchSpace) -> SearchSpace:
+    """The space of that name, the one that a Python file defines, or itself.
 
     Raises:
         SpaceError: no such space; names those that exist, the nearest first.
     """
+    if isinstance(name, SearchSpace):
+        return name
     if name.endswith(SUFFIX):
         return load_space(Path(name))
     if name in SPACES:

@@ -46,6 +46,8 @@ def _is_imported(space: SearchSpace) -> bool:
     return any(space is known for known in SPACES.values())
 
 
-def digest_of(name: str) -> str | None:
-    """Of the file's bytes; None for the name of a shipped space, whose code is the product's."""
-    return hashlib.sha256(Path(name).read_bytes()).hexdigest()[:12] if name.endswith(SUFFIX) else None
+def digest_of(name: str | SearchSpace) -> str | None:
+    """Of the file's bytes; None for the name of a shipped space, whose code is the product's, and for an object."""
+    if isinstance(name, SearchSpace) or not name.endswith(SUFFIX):
+        return None
+    return hashlib.sha256(Path(name).read_bytes()).hexdigest()[:12]

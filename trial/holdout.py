@@ -91,7 +91,7 @@ def holdout(
 def _read(request: SweepRequest, burn: bool, console: Console) -> str | None:
     """Why it stopped early; None: it did not."""
     storage = open_storage(request.storage_url)
-    sweep = request.space
+    sweep = sweep_of(str(request.space))
     lease, drain = take_lease(storage.engine, sweep, False), Drain(storage.engine, sweep)
     stop = StopRequest(None)
     try:

@@ -70,7 +70,8 @@ def plan_read(storage: RDBStorage, request: SweepRequest, burn: bool, console: C
         StorageError: there is no winner, its answer does not wait for the hold-out, or that was read before.
         DataError: the panel is gone or another one, or has no hold-out.
     """
-    evidence = read_evidence(storage, request.space)
+    sweep = str(request.space)
+    evidence = read_evidence(storage, sweep)
     found = decide(evidence)
     if found.winner is None or evidence.confirm is None:
         raise StorageError(f"a hold-out is read for a confirmed winner, but {found.why}. Run the sweep to its end.")
@@ -85,7 +86,7 @@ def plan_read(storage: RDBStorage, request: SweepRequest, burn: bool, console: C
         raise DataError("a hold-out can be read where days were held out, but this sweep's splits hold out none.")
     number = market_number(storage, market)
     read = HoldoutRead(
-        request.space,
+        sweep,
         found.winner.arm,
         found.winner.config_hash,
         config,

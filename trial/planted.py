@@ -1,4 +1,8 @@
-"""The whole pipeline on planted markets: generate, tune, confirm, judge, and keep one small file per market."""
+"""The whole pipeline on planted markets: generate, tune, confirm, judge, and keep one small file per market.
+
+The spaces are the shipped ones around a smaller reference: the last day instead of a recurrence, few features, two
+horizons, one confirm fold. So a market takes minutes on two cores; what tunes, confirms and judges is all of the sweep.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +10,75 @@ import json
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from optuna.distributions import FloatDistribution
 from rich.console import Console
 
+from data.config import DataConfig, SplitConfig
+from data.features import FEATURES
 from data.synthetic import SyntheticConfig, synthetic_panel
+from model.norm.fan import FANConfig
+from model.norm.identity import IdentityNormConfig
+from model.temporal.identity import LastDayConfig
 from reports.evidence import read_evidence
 from reports.inference.verdict import Word
 from reports.judged import judge
+from search_spaces import find_space
+from search_spaces.knob import Knob
+from search_spaces.knobs import HIDDEN, LEARNING_RATE
+from search_spaces.space import SearchSpace
 from storage.database import open_existing
 from trial.request import SweepRequest
 from trial.run import run_sweep
 
 Kind = Literal["null", "graph", "frequency"]
 RESULT = "result.json"
+RATE = Knob(LEARNING_RATE.name, LEARNING_RATE.paths, FloatDistribution(3e-3, 2e-2, log=True))  # of a small network
+RETURNS = ("return_1", "return_5", "return_20", "market_relative_1", "market_relative_5", "market_relative_20")
+BARS = ("return_1", "return_5", "market_relative_1", "range", "gap", "intraday", "close_location")
 
 
 @dataclass(frozen=True)
 class Planted:
     """What is planted, and who should find it."""
 
-    kind: Kind
-    effects: dict[str, float]  # of the synthetic market
+    effects: Mapping[str, Any]  # of the synthetic market
     space: str
+    reference: Mapping[str, Any]  # what its reference has otherwise
+    features: tuple[str, ...]  # that it sees
+    window: int  # days
     arms: tuple[str, ...]
+    epochs: int
     needed: str | None  # the arm that turns off what finds the effect; None: there is none
 
 
+GRAPH = Planted(
+    effects={"spillover": 2.5, "leaders": "industry", "num_sectors": 4},
+    space="gat_ablation",
+    reference={"model.norm": IdentityNormConfig(), "train.loss.auxiliary_weight": 0.0, "train.days_per_epoch": 240},
+    features=RETURNS,
+    window=10,
+    arms=("no_gat", "no_freq_dropout"),
+    epochs=6,
+    needed="no_gat",
+)
 PLANTED: dict[Kind, Planted] = {
-    "null": Planted("null", {}, "gat_ablation", ("no_gat", "no_fan"), None),
-    "graph": Planted("graph", {"spillover": 2.0}, "gat_ablation", ("no_gat", "no_fan"), "no_gat"),
-    "frequency": Planted("frequency", {"regime": 2.0}, "norm_ablation", ("no_norm", "no_san"), "no_norm"),
+    "null": replace(GRAPH, effects={"num_sectors": 4}, needed=None),
+    "graph": GRAPH,
+    "frequency": Planted(
+        effects={"regime": 4.0},
+        space="norm_ablation",
+        reference={"model.norm": FANConfig()},
+        features=BARS,
+        window=20,
+        arms=("no_norm", "no_fan"),
+        epochs=5,
+        needed="no_norm",
+    ),
 }
 
 
@@ -48,8 +88,11 @@ class Size:
 
     num_stocks: int = 60
     num_days: int = 800
-    epochs: int = 4
+    search_days: int = 80
+    confirm_days: int = 200
     draws: int = 2
+    epochs: int | None = None  # None: those of the kind
+    seeds: int | None = None  # None: as precision asks
 
 
 def run_market(folder: Path, kind: Kind, number: int, size: Size, console: Console) -> dict[str, Any]:
@@ -62,15 +105,15 @@ def run_market(folder: Path, kind: Kind, number: int, size: Size, console: Conso
     config = SyntheticConfig.null(
         num_stocks=size.num_stocks, num_days=size.num_days, seed=1000 + number, **planted.effects
     )
-    panel = synthetic_panel(own / "panel", config)
     outcome = run_sweep(
         SweepRequest(
-            space=planted.space,
-            panel=panel,
+            space=small_space(planted, size),
+            panel=synthetic_panel(own / "panel", config),
             runs=own / "runs",
             stages=("confirm",),
-            epochs=size.epochs,
+            epochs=size.epochs or planted.epochs,
             draws=size.draws,
+            seeds=size.seeds,
             arms=planted.arms,
             seed=number,
         ),
@@ -89,6 +132,29 @@ def run_market(folder: Path, kind: Kind, number: int, size: Size, console: Conso
     for left in ("panel", "runs"):
         shutil.rmtree(own / left)
     return found
+
+
+def small_space(planted: Planted, size: Size) -> SearchSpace:
+    """The shipped space around a reference that trains in seconds."""
+    space = find_space(planted.space)
+    splits = SplitConfig(search_days=size.search_days, confirm_days=size.confirm_days, confirm_folds=1, holdout_days=20)
+    data = DataConfig(
+        horizons=(1, 5),
+        window=planted.window,
+        splits=splits,
+        leave_out=tuple(name for name in FEATURES if name not in planted.features),
+    )
+    changes = {
+        "data": data,
+        "model.temporal": LastDayConfig(),
+        "model.hidden": 16,
+        "train.block_days": 8,
+        "train.learning_rate": 1e-2,
+        "train.horizon_weights": (1.0, 1.0),
+        **planted.reference,
+    }
+    knobs = tuple(knob for knob in space.knobs if knob.name not in (HIDDEN.name, RATE.name))
+    return replace(space, reference=space.reference.replace(**changes), knobs=(*knobs, RATE))
 
 
 def _judged(runs: Path, study: str) -> dict[str, Any]:

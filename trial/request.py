@@ -51,7 +51,7 @@ STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 class SweepRequest:
     """What the command line, or a notebook, asks for; None takes the space's default."""
 
-    space: str
+    space: str | SearchSpace  # name, Python file, or the space itself
     panel: Path | None = None  # None: the synthetic market
     data_config: Path | None = None  # YAML of the data settings
     runs: Path = Path("runs")

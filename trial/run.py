@@ -19,6 +19,7 @@ from reports.ablation import write_report
 from reports.rungs import RungTrust, rung_trust
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
+from search_spaces.space import SearchSpace
 from storage.costs import Cost, read_costs
 from storage.database import Address, away_in_words, open_existing, open_storage
 from storage.definition import DEFINITION
@@ -84,19 +85,22 @@ class SweepOutcome:
 
 
 def run_sweep(
-    request: SweepRequest | str, console: Console | None = None, worker: type[Any] = SweepTrial, **options: Any
+    request: SweepRequest | SearchSpace | str,
+    console: Console | None = None,
+    worker: type[Any] = SweepTrial,
+    **options: Any,
 ) -> SweepOutcome:
     """Runs, or continues, the sweep; quiet without a console.
 
     Args:
-        request: what to run; or the name of a space, with `options` as the fields of `SweepRequest`.
+        request: what to run; or a space or its name, with `options` as the fields of `SweepRequest`.
         console: that tells how far it is.
         worker: Ray's trainable; a test puts a faulty one in here.
 
     Raises:
         SpaceError, DataError, StorageError, ClusterError: as `prepare_sweep`, before anything starts.
     """
-    if isinstance(request, str):
+    if isinstance(request, str | SearchSpace):
         known = [each.name for each in fields(SweepRequest)]
         if unknown := [name for name in options if name not in known]:
             raise TypeError(f"run_sweep knows no {', '.join(unknown)}; its options are {', '.join(known[1:])}.")
@@ -114,7 +118,7 @@ def run_sweep(
         try:
             outcome = _run_stages(prepared, stop, console, worker)
         except Exception as error:  # told, then raised again: nothing is swallowed
-            notify(settings, f"sweep {request.name or request.space}: failed", f"{type(error).__name__}: {error}")
+            notify(settings, f"sweep {request.name or prepared.space.name}: failed", f"{type(error).__name__}: {error}")
             raise
     if stop.signal is None:  # who stopped it knows
         notify(settings, f"sweep {outcome.study}: {outcome.stopped or 'done'}", _in_words(outcome))
