@@ -37,7 +37,7 @@ from trial.run import run_sweep
 
 Kind = Literal["null", "graph", "frequency"]
 RESULT = "result.json"
-RATE = Knob(LEARNING_RATE.name, LEARNING_RATE.paths, FloatDistribution(3e-3, 2e-2, log=True))  # of a small network
+RATE = Knob(LEARNING_RATE.name, LEARNING_RATE.keys, FloatDistribution(3e-3, 2e-2, log=True))  # of a small network
 RETURNS = ("return_1", "return_5", "return_20", "market_relative_1", "market_relative_5", "market_relative_20")
 BARS = ("return_1", "return_5", "market_relative_1", "range", "gap", "intraday", "close_location")
 
