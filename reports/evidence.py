@@ -69,6 +69,7 @@ class Evidence:
     importances: dict[str, float]
     tune: StudyEvidence | None = None
     references: tuple[Reference, ...] = ()  # of the confirm study
+    search_references: tuple[Reference, ...] = ()
     holdout: StudyEvidence | None = None
     holdout_references: tuple[Reference, ...] = ()
     tried: Tried | None = None  # on this market
@@ -115,6 +116,7 @@ def read_evidence(storage: RDBStorage, name: str) -> Evidence:
         importances=importances,
         tune=studies.get(name + TUNE),
         references=tuple(read_references(storage, name + CONFIRM)),
+        search_references=tuple(read_references(storage, name)),
         holdout=studies.get(name + HOLDOUT),
         holdout_references=tuple(read_references(storage, name + HOLDOUT)),
         tried=tried_on_market_of(storage.engine, list(studies)),

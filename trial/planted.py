@@ -92,7 +92,7 @@ class Size:
     confirm_days: int = 200
     draws: int = 2
     epochs: int | None = None  # None: those of the kind
-    seeds: int | None = None  # None: as precision asks
+    seeds: int | None = 8  # None: as precision asks, which may be 20
 
 
 def run_market(folder: Path, kind: Kind, number: int, size: Size, console: Console) -> dict[str, Any]:

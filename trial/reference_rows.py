@@ -15,6 +15,7 @@ from data.loader import FoldBlocks
 from data.store import MarketStore
 from model.metrics import rank_ic
 from search_spaces.config import TrialConfig
+from storage.names import sweep_of
 from storage.references import Reference, put_reference, read_references
 from trial.baselines import BASELINES, baseline_scores, days_of
 from trial.build import blocks_of
@@ -27,10 +28,12 @@ LAST_VALUE, RANDOM = "last_value", "random"
 def missing_references(
     storage: RDBStorage, study: str, config: TrialConfig, market: MarketStore
 ) -> Iterator[tuple[str, str, str]]:
-    """Name, fold and key of those that the store does not have for this data. LightGBM only where it is installed."""
+    """Name, fold and key of those that the store does not have for this data: on the search fold for a search study,
+    else on the confirm folds. LightGBM only where it is installed."""
     known = {(one.name, one.fold, one.key) for one in read_references(storage, study)}
     names = [name for name in BASELINES if name != "lightgbm" or importlib.util.find_spec(name)]
-    for fold in market.splits(config.data).confirm:
+    splits = market.splits(config.data)
+    for fold in (splits.search,) if sweep_of(study) == study else splits.confirm:
         key = _key(config, market, fold.name)
         for name in (*names, LAST_VALUE, RANDOM):
             if (name, fold.name, key) not in known:

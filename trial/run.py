@@ -161,8 +161,10 @@ def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker:
         for stage in open_stages(storage, name, prepared, lease, stop, console):
             if stop.reason is None:
                 run_to_target(stage, prepared.request, prepared.base.train.epochs, lease, drain, stop, console, worker)
-        if stop.reason is None and "confirm" in prepared.request.stages:
-            keep_references(storage, f"{name}{CONFIRM}", prepared.base, prepared.market, stop, console)
+        for stage in prepared.request.stages:
+            if stop.reason is None:
+                study = f"{name}{CONFIRM}" if stage == "confirm" else name
+                keep_references(storage, study, prepared.base, prepared.market, stop, console)
         return _finish(storage, name, prepared, stop, console)
     finally:
         lease.release()

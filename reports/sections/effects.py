@@ -11,7 +11,7 @@ from reports.inference.effect import MIN_SEEDS, more_days, needs_seeds
 from reports.inference.power import minimum_detectable
 from reports.inference.verdict import ALPHA, EQUIVALENCE, Verdict
 from reports.judged import Judged, judge, word
-from reports.section import Section, paragraph, probability, signed, table
+from reports.section import Section, nothing, paragraph, probability, signed, table
 
 TITLE = "Effect of each switch on daily skill"
 LEAD = (
@@ -26,9 +26,14 @@ RESAMPLING_SEED = 0  # the same report from the same store
 def build(evidence: Evidence) -> Section:
     judged = judge(evidence.confirm)
     if isinstance(judged, str):
-        return _nothing(judged)
+        return nothing("effects", TITLE, "Arm minus reference, day by day.", judged)
     if not judged.verdicts:
-        return _nothing("no arm has a tuning of its own (--draws 0), and without one there is no verdict")
+        return nothing(
+            "effects",
+            TITLE,
+            "Arm minus reference, day by day.",
+            "no arm has a tuning of its own (--draws 0), and without one there is no verdict",
+        )
     assert evidence.confirm is not None, "it was judged"
     about, found = evidence.confirm.attributes["arm_summaries"], judged.verdicts
     rows = {arm: Row(v.effect.mean, v.low, v.high, judged.pairs[arm].d_ST.mean(axis=1)) for arm, v in found.items()}
@@ -47,10 +52,6 @@ def build(evidence: Evidence) -> Section:
 def _row(verdict: Verdict) -> tuple[str, ...]:
     numbers = map(signed, (verdict.effect.mean, verdict.low, verdict.high))
     return *numbers, probability(verdict.adjusted_p), word(verdict)
-
-
-def _nothing(why: str) -> Section:
-    return Section("effects", TITLE, "Arm minus reference, day by day.", (paragraph(f"Nothing to show: {why}."),))
 
 
 def _remarks(judged: Judged) -> list[str]:

@@ -6,7 +6,7 @@ from reports.evidence import Evidence
 from reports.forest import Row, forest
 from reports.inference.verdict import ALPHA
 from reports.judged import Exploratory, judge
-from reports.section import Section, paragraph, probability, signed, table
+from reports.section import Section, nothing, probability, signed, table
 
 TITLE = "Fixed arms and placebos"
 LEAD = (
@@ -19,9 +19,9 @@ LEAD = (
 def build(evidence: Evidence) -> Section:
     judged = judge(evidence.confirm)
     if isinstance(judged, str):
-        return _nothing(judged)
+        return nothing("exploratory", TITLE, LEAD, judged)
     if not judged.exploratory:
-        return _nothing("every arm was retuned")
+        return nothing("exploratory", TITLE, LEAD, "every arm was retuned")
     assert evidence.confirm is not None, "it was judged"
     about, found = evidence.confirm.attributes["arm_summaries"], judged.exploratory
     rows = {
@@ -41,7 +41,3 @@ def build(evidence: Evidence) -> Section:
 def _row(found: Exploratory) -> tuple[str, ...]:
     numbers = map(signed, (found.effect.mean, *found.effect.interval(1 - ALPHA)))
     return *numbers, probability(found.adjusted_p), found.in_words
-
-
-def _nothing(why: str) -> Section:
-    return Section("exploratory", TITLE, LEAD, (paragraph(f"Nothing to show: {why}."),))

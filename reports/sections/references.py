@@ -6,7 +6,7 @@ from reports.deployment import find_winner
 from reports.evidence import Evidence
 from reports.inference.effect import Effect
 from reports.inference.verdict import ALPHA
-from reports.section import Section, paragraph, signed, table
+from reports.section import Section, nothing, paragraph, signed, table
 
 TITLE = "Winner against simple predictors"
 LEAD = (
@@ -20,9 +20,14 @@ HEADINGS = ("predictor", "RankIC", "95 % low", "95 % high", "winner minus it", "
 def build(evidence: Evidence) -> Section:
     winner = find_winner(evidence)
     if isinstance(winner, str):
-        return _nothing(winner)
+        return nothing("references", TITLE, "On the same days and labels.", winner)
     if not winner.confirm.levels:
-        return _nothing("no simple predictor was fitted; the next start of the sweep does it")
+        return nothing(
+            "references",
+            TITLE,
+            "On the same days and labels.",
+            "no simple predictor was fitted; the next start of the sweep does it",
+        )
     rows = [_row(f"{winner.arm} (the best of the search)", winner.confirm.level, None)]
     rows += [_row(name, level, winner.confirm.less[name]) for name, level in winner.confirm.levels.items()]
     told = f"{winner.confirm.level.num_days} days, {winner.confirm.level.num_seeds} seeds."
@@ -34,7 +39,3 @@ def _row(name: str, level: Effect, less: Effect | None) -> tuple[str, ...]:
     own = (signed(level.mean), *map(signed, level.interval(1 - ALPHA)))
     other = ("", "", "") if less is None else (signed(less.mean), *map(signed, less.interval(1 - ALPHA)))
     return name, *own, *other
-
-
-def _nothing(why: str) -> Section:
-    return Section("references", TITLE, "On the same days and labels.", (paragraph(f"Nothing to show: {why}."),))

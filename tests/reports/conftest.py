@@ -71,7 +71,14 @@ def add_trial(
     config = {"train": {"epochs": 2}, "data": {"horizons": HORIZONS}}
     study.set_attributes(
         trial._trial_id,
-        {"reason": reason, "sentence": sentence, "config": config, "wall_seconds": 3.0, **attributes},
+        {
+            "reason": reason,
+            "sentence": sentence,
+            "config": config,
+            "config_hash": "abc",
+            "wall_seconds": 3.0,
+            **attributes,
+        },
     )
     month = int(str(attributes.get("fold", "-6")).rpartition("-")[2])
     for position, value in enumerate(curve):
