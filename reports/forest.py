@@ -8,7 +8,6 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from reports.inference.long_run import Array
-from reports.inference.verdict import EQUIVALENCE
 from reports.section import figure
 
 SEED, MEAN = "#2f6fde", "#888888"
@@ -23,11 +22,12 @@ class Row(NamedTuple):
     seeds_S: Array  # mean over days, by seed
 
 
-def forest(rows: Mapping[str, Row], interval: str, label: str) -> str:
+def forest(rows: Mapping[str, Row], equivalence: float, interval: str, label: str) -> str:
     """HTML of the figure.
 
     Args:
         rows: by arm, from the top.
+        equivalence: X, half the width of the band.
         interval: what the bars are, for the legend.
         label: for readers who do not see it.
     """
@@ -51,7 +51,7 @@ def forest(rows: Mapping[str, Row], interval: str, label: str) -> str:
         error_x={"type": "data", "array": [row.high - row.mean for row in rows.values()], "color": MEAN},
         hovertemplate="%{y} mean %{x:+.4f}<extra></extra>",
     )
-    fig.add_vrect(x0=-EQUIVALENCE, x1=EQUIVALENCE, fillcolor=MEAN, opacity=0.15, line_width=0)
+    fig.add_vrect(x0=-equivalence, x1=equivalence, fillcolor=MEAN, opacity=0.15, line_width=0)
     fig.add_vline(x=0, line_width=1, line_color=MEAN)
     fig.update_xaxes(title="daily RankIC, arm minus reference")
     fig.update_yaxes(autorange="reversed")

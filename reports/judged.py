@@ -14,7 +14,7 @@ RETUNED, FIXED = "retuned", "fixed"
 VERDICTS = {
     Word.HURTS: "hurts",
     Word.HELPS: "helps",
-    Word.NO_DIFFERENCE: f"no difference larger than {EQUIVALENCE:g}",
+    Word.NO_DIFFERENCE: "no difference larger than {equivalence:g}",
     Word.UNDECIDED: "undecided",
 }
 LOSES = {  # exploratory: what a loss of daily skill would mean, by kind of arm
@@ -51,6 +51,7 @@ class Judged:
     pairs: Mapping[str, DailyPairs]
     verdicts: Mapping[str, Verdict]  # of the retuned arms, one family
     exploratory: Mapping[str, Exploratory]
+    equivalence: float = EQUIVALENCE  # X, as it was declared before launch
 
 
 def judge(confirm: StudyEvidence | None) -> Judged | str:
@@ -65,6 +66,7 @@ def judge(confirm: StudyEvidence | None) -> Judged | str:
     if not enough:
         return "no arm and the reference completed two common seeds on every fold"
     kinds = confirm.attributes.get("arm_kinds", {})
+    equivalence = float(confirm.attributes.get("equivalence", EQUIVALENCE))
     retuned = [arm for arm in enough if kinds.get(arm) == RETUNED]
     others = {arm: effect(each.d_ST, horizon) for arm, each in enough.items() if arm not in retuned}
     adjusted = benjamini_hochberg([found.p_value for found in others.values()])
@@ -74,19 +76,21 @@ def judge(confirm: StudyEvidence | None) -> Judged | str:
         verdicts(
             {arm: effect(enough[arm].d_ST, horizon) for arm in retuned},
             {arm: effect(enough[arm].filled_ST, horizon) for arm in retuned},
+            equivalence,
         ),
         {
             arm: Exploratory(kinds.get(arm, FIXED), found, p)
             for (arm, found), p in zip(others.items(), adjusted, strict=True)
         },
+        equivalence,
     )
 
 
-def word(verdict: Verdict) -> str:
-    """What may be said of a retuned arm against the reference."""
+def word(verdict: Verdict, equivalence: float) -> str:
+    """What may be said of a retuned arm against the reference, X being `equivalence`."""
     if verdict.effect.num_seeds < MIN_SEEDS:
         return f"undecided: fewer than {MIN_SEEDS} seeds"
-    return VERDICTS[verdict.word] + (f" ({verdict.why})" if verdict.why else "")
+    return VERDICTS[verdict.word].format(equivalence=equivalence) + (f" ({verdict.why})" if verdict.why else "")
 
 
 def _horizon(confirm: StudyEvidence) -> int | None:

@@ -69,6 +69,7 @@ class SearchSpace:
     budget: Budget = field(default_factory=Budget)
     suit: Suit | None = None  # makes it one for a market's features; None where all markets are alike to it
     scheduler: Scheduler = field(default_factory=Scheduler)
+    equivalence: float = 0.005  # X: a difference of daily RankIC that nobody would act on, declared before launch
     knobs: tuple[Knob, ...] = ()  # that the reference and each retuned arm are tuned by
 
     @property

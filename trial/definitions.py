@@ -11,21 +11,22 @@ from search_spaces.config import TrialConfig
 from search_spaces.space import REFERENCE
 from storage.definition import DEFINITION, changes, plain, refuse_changed
 from storage.names import CONFIRM, TUNE, sweep_of
-from storage.record import read_records
+from storage.record import TrialRecord, read_records
 from trial.facts import folds_by_date, whole_provenance
 from trial.request import Prepared
 from trial.tuning import ConfirmArm, Tuned, best_draws, confirm_arms
 
 
-def arms_to_confirm(storage: RDBStorage, name: str, prepared: Prepared) -> dict[str, ConfirmArm] | None:
-    """With the tuning that the store holds; None where it does not say yet what the reference's is."""
-    best: dict[str, Tuned] = {}
-    if prepared.tuned:
-        known = {study.study_name for study in storage.get_all_studies()}
-        records = read_records(storage, f"{name}{TUNE}") if f"{name}{TUNE}" in known else []
-        best = best_draws(records, prepared.tuned)
-        if REFERENCE not in best:
-            return None
+def tuning_of(storage: RDBStorage, name: str) -> list[TrialRecord]:
+    """What the store holds of it."""
+    known = {study.study_name for study in storage.get_all_studies()}
+    return read_records(storage, f"{name}{TUNE}") if f"{name}{TUNE}" in known else []
+
+
+def arms_to_confirm(prepared: Prepared, best: Mapping[str, Tuned]) -> dict[str, ConfirmArm] | None:
+    """With the best draws of a tuning; None where it does not say yet what the reference's is."""
+    if prepared.tuned and REFERENCE not in best:
+        return None
     return confirm_arms(prepared.space, prepared.arms, prepared.tuned, prepared.points, best)
 
 
@@ -43,10 +44,11 @@ def definition_of(storage: RDBStorage, study: str, prepared: Prepared) -> dict[s
         knobs = {knob.name: str(knob.range) for knob in prepared.space.knobs}
         return common | {"stage": "tune", "seed": prepared.request.seed, "arms": arms, "knobs": knobs}
     if study.endswith(CONFIRM):
-        confirmed = arms_to_confirm(storage, sweep_of(study), prepared)
+        confirmed = arms_to_confirm(prepared, best_draws(tuning_of(storage, sweep_of(study)), prepared.tuned))
         if confirmed is None:
             return None
-        return common | {"stage": "confirm", "arms": {name: _settings(arm.config) for name, arm in confirmed.items()}}
+        arms = {name: _settings(arm.config) for name, arm in confirmed.items()}
+        return common | {"stage": "confirm", "equivalence": prepared.space.equivalence, "arms": arms}
     objectives = [objective.name for objective in prepared.goal.objectives]
     return common | {"stage": "search", "seed": prepared.request.seed, "objectives": objectives}
 

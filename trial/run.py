@@ -161,9 +161,9 @@ def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker:
         for stage in open_stages(storage, name, prepared, lease, stop, console):
             if stop.reason is None:
                 run_to_target(stage, prepared.request, prepared.base.train.epochs, lease, drain, stop, console, worker)
-        for stage in prepared.request.stages:
+        for asked in prepared.request.stages:
             if stop.reason is None:
-                study = f"{name}{CONFIRM}" if stage == "confirm" else name
+                study = f"{name}{CONFIRM}" if asked == "confirm" else name
                 keep_references(storage, study, prepared.base, prepared.market, stop, console)
         return _finish(storage, name, prepared, stop, console)
     finally:

@@ -29,10 +29,11 @@ from trial.adoption import Adoption
 from trial.budget import Budget
 from trial.cell_plan import MAX_SEEDS, Cell, CellPlan
 from trial.cluster import most_memory_mib
-from trial.definitions import arms_to_confirm, definition_of, names_of, refuse_other_definitions
+from trial.definitions import arms_to_confirm, definition_of, names_of, refuse_other_definitions, tuning_of
 from trial.facts import kept_provenance, market_number, tell_facts, whole_provenance
 from trial.machine import Machine
 from trial.packing import Packing, gpu_memory_mib
+from trial.pilot import pilot
 from trial.plan import Place, Plan
 from trial.request import Early, Prepared, SweepRequest
 from trial.sampling import make_sampler
@@ -43,6 +44,8 @@ from trial.tuning import (
     MAX_DRAWS,
     TUNE_SEEDS,
     WINNER,
+    Tuned,
+    best_draws,
     needs_more_seeds,
     with_winner,
 )
@@ -143,7 +146,9 @@ class Opening:
 
     def confirm(self) -> Stage | None:
         """None, and said why, where the tuning has not found what is to be confirmed."""
-        arms = arms_to_confirm(self.storage, self.name, self.prepared)
+        tuning = tuning_of(self.storage, self.name)
+        best = best_draws(tuning, self.prepared.tuned)
+        arms = arms_to_confirm(self.prepared, best)
         if arms is None:
             self.console.print("confirm: not begun, because no draw of the reference is COMPLETE with all its seeds")
             return None
@@ -153,6 +158,9 @@ class Opening:
             "winner": winner,
             "arm_kinds": {name: arm.kind for name, arm in arms.items()},
             "arm_summaries": {name: arm.summary for name, arm in arms.items()},
+            "draws": {name: tuned.draw for name, tuned in best.items()},
+            "equivalence": self.prepared.space.equivalence,
+            "pilot": self._pilot(tuning, best),
         }
         study = self._opened(f"{self.name}{CONFIRM}", ["maximize"], facts)
         budget = self._budget(study)
@@ -171,6 +179,14 @@ class Opening:
         place = self._place(budget)
         plan = CellPlan(study, ranges, cells, configure, place, self.prepared.num_seeds, needs_seed)
         return Stage("confirm", study, plan, None, budget)
+
+    def _pilot(self, tuning: Sequence[TrialRecord], best: Mapping[str, Tuned]) -> dict[str, Any] | None:
+        """What this stage will be able to find; told before it begins, and kept."""
+        days = sum(len(fold.score) for fold in self.prepared.splits.confirm)
+        found = pilot(tuning, best, self.prepared.base.data.horizons, self.prepared.num_seeds, days)
+        if found is not None:
+            self.console.print(f"confirm: {found.in_words}")
+        return None if found is None else found.plain()
 
     def _best_of_search(self) -> TrialRecord | None:
         known = {study.study_name for study in self.storage.get_all_studies()}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from reports.evidence import Evidence
+from reports.evidence import Evidence, StudyEvidence
 from reports.forest import Row, forest
 from reports.inference.beside import bootstrap_interval, newey_west_interval
 from reports.inference.effect import MIN_SEEDS, more_days, needs_seeds
 from reports.inference.power import minimum_detectable
-from reports.inference.verdict import ALPHA, EQUIVALENCE, Verdict
+from reports.inference.verdict import ALPHA, Verdict
 from reports.judged import Judged, judge, word
 from reports.section import Section, nothing, paragraph, probability, signed, table
 
@@ -38,27 +38,40 @@ def build(evidence: Evidence) -> Section:
     about, found = evidence.confirm.attributes["arm_summaries"], judged.verdicts
     rows = {arm: Row(v.effect.mean, v.low, v.high, judged.pairs[arm].d_ST.mean(axis=1)) for arm, v in found.items()}
     pieces = (
-        forest(rows, "95 % for all arms at once", "arm minus reference, with simultaneous intervals"),
+        forest(
+            rows, judged.equivalence, "95 % for all arms at once", "arm minus reference, with simultaneous intervals"
+        ),
         table(
             ("arm", "mean", "95 % low", "95 % high", "Holm's p", "verdict", "what it turns"),
-            [(arm, *_row(verdict), about.get(arm, "")) for arm, verdict in found.items()],
+            [(arm, *_row(verdict, judged.equivalence), about.get(arm, "")) for arm, verdict in found.items()],
         ),
-        *map(paragraph, _remarks(judged)),
+        *map(paragraph, (*_pilot(evidence.confirm), *_remarks(judged))),
         _details(judged),
     )
     return Section("effects", TITLE, LEAD.format(horizon=judged.horizon), pieces)
 
 
-def _row(verdict: Verdict) -> tuple[str, ...]:
+def _row(verdict: Verdict, equivalence: float) -> tuple[str, ...]:
     numbers = map(signed, (verdict.effect.mean, verdict.low, verdict.high))
-    return *numbers, probability(verdict.adjusted_p), word(verdict)
+    return *numbers, probability(verdict.adjusted_p), word(verdict, equivalence)
+
+
+def _pilot(confirm: StudyEvidence) -> list[str]:
+    """What was told before launch."""
+    known = confirm.attributes.get("pilot")
+    if known is None:
+        return ["Before launch it was not known what would be found: nothing was tuned."]
+    return [
+        f"Before launch, from the tuning's variance: {known['num_seeds']} seeds on {known['num_days']} days would find "
+        f"a true difference of about {known['detectable']:.4f} four times in five."
+    ]
 
 
 def _remarks(judged: Judged) -> list[str]:
     """What would make the intervals shorter."""
     found = {arm: verdict.effect for arm, verdict in judged.verdicts.items()}
     least = max(minimum_detectable(each, len(found)) for each in found.values())
-    told = [f"Among {len(found)} arms a true difference of {least:.4f} would be found four times in five."]
+    told = [f"After it, among {len(found)} arms a true difference of {least:.4f} would be found four times in five."]
     seeds = min(each.num_seeds for each in found.values())
     if seeds < MIN_SEEDS:
         return [*told, f"A verdict needs {MIN_SEEDS} seeds, and there are {seeds}: give --seeds {MIN_SEEDS}."]
@@ -66,10 +79,13 @@ def _remarks(judged: Judged) -> list[str]:
         return [*told, f"Seeds are much of the error of {', '.join(wanting)}: more --seeds would shorten its interval."]
     words = "Nearly all of the error is that of the days, so that seeds cannot help"
     try:
-        days = max(more_days(each, EQUIVALENCE) for each in found.values())
+        days = max(more_days(each, judged.equivalence) for each in found.values())
     except ValueError:  # what little is the seeds' is too much for so small a difference
-        return [*told, f"{words}; a difference of {EQUIVALENCE:g} is beyond these seeds, however many days there are."]
-    return [*told, f"{words}: a difference of {EQUIVALENCE:g} needs about {days:,} more days."]
+        return [
+            *told,
+            f"{words}; a difference of {judged.equivalence:g} is beyond these seeds, however many days there are.",
+        ]
+    return [*told, f"{words}: a difference of {judged.equivalence:g} needs about {days:,} more days."]
 
 
 def _details(judged: Judged) -> str:

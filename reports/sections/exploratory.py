@@ -29,7 +29,7 @@ def build(evidence: Evidence) -> Section:
         for arm, each in found.items()
     }
     pieces = (
-        forest(rows, "95 % of the arm alone", "fixed arms and placebos minus reference"),
+        forest(rows, judged.equivalence, "95 % of the arm alone", "fixed arms and placebos minus reference"),
         table(
             ("arm", "kind", "mean", "95 % low", "95 % high", "p", "in words", "what it turns"),
             [(arm, each.kind, *_row(each), about.get(arm, "")) for arm, each in found.items()],

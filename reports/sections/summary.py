@@ -151,5 +151,5 @@ def _verdicts(evidence: Evidence) -> str:
         return f"Undecided: {judged}."
     if not judged.verdicts:
         return "Exploratory, no verdict: no arm has a tuning of its own."
-    told = [f"{arm}: {word(verdict)}" for arm, verdict in judged.verdicts.items()]
+    told = [f"{arm}: {word(verdict, judged.equivalence)}" for arm, verdict in judged.verdicts.items()]
     return f"Verdicts, each arm with a tuning of its own against the reference with its own: {'; '.join(told)}."

@@ -20,18 +20,18 @@ def build(evidence: Evidence) -> Section:
         return Section("tuning", TITLE, LEAD, (paragraph("Nothing to show: no arm was retuned."),))
     means = mean_values(evidence.tune)
     points = evidence.tune.attributes["points"]
-    best = {arm: max(own, key=lambda draw: (own[draw], -draw)) for arm, own in means.items() if own}
+    confirmed = evidence.confirm.attributes.get("draws", {}) if evidence.confirm is not None else {}
     names = list(points[0]) if points else []
     rows = [
         (
             draw,
-            *(_mean(own.get(draw), best.get(arm) == draw) for arm, own in means.items()),
+            *(_mean(own.get(draw), confirmed.get(arm) == draw) for arm, own in means.items()),
             *(_short(point[name]) for name in names),
         )
         for draw, point in enumerate(points)
     ]
     pieces = (
-        paragraph("Mean RankIC on the search fold; * marks what is confirmed, a dash a draw that lacks a seed."),
+        paragraph("Mean RankIC on the search fold; * marks what was confirmed, a dash a draw that lacks a seed."),
         table(("draw", *means, *names), rows),
     )
     return Section("tuning", TITLE, LEAD, pieces)
@@ -40,7 +40,7 @@ def build(evidence: Evidence) -> Section:
 def mean_values(tune: StudyEvidence) -> dict[str, dict[int, float]]:
     """Arm -> draw -> mean over its seeds, where all of them are COMPLETE."""
     cells: dict[str, dict[int, list[float | None]]] = defaultdict(lambda: defaultdict(list))
-    for record in tune.records:
+    for record in tune.compared:
         if record.arm is not None:
             value = record.value if record.state == "COMPLETE" else None
             cells[record.arm][int(record.params["draw"])].append(value)

@@ -58,7 +58,9 @@ def test_the_page_says_who_won_and_that_luck_is_in_it(
     assert "no_gat: undecided: fewer than 5 seeds" in body
 
 
-def test_the_tuning_shows_what_each_draw_gave_and_which_is_confirmed(storage: RDBStorage, tune: StudyStore) -> None:
+def test_the_tuning_shows_what_each_draw_gave_and_which_is_confirmed(
+    storage: RDBStorage, tune: StudyStore, confirm: StudyStore
+) -> None:
     shown = text_of(tuning.build, storage)
     assert "<td>+0.0400 *</td>" in shown
     assert "<td>+0.0200 *</td>" in shown

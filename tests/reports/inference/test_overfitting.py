@@ -1,4 +1,4 @@
-"""Backtest overfitting held to purgedcv's, with a band that says what no skill looks like; the size of Hansen's test."""
+"""Backtest overfitting held to purgedcv's, with a band of what no skill looks like; the size of Hansen's test."""
 
 from __future__ import annotations
 
