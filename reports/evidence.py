@@ -88,6 +88,11 @@ class Evidence:
         return all(one.get(key) == other.get(key) for key in ("cells", "folds"))
 
     @property
+    def backtest(self) -> dict[str, Any] | None:
+        """Of the winner, as the driver left it in the confirm study; None where it was not run."""
+        return None if self.confirm is None else self.confirm.attributes.get("backtest")
+
+    @property
     def any_study(self) -> StudyEvidence:
         return self.studies[0]
 

@@ -29,6 +29,7 @@ from storage.lease import Lease, take_lease
 from storage.names import CONFIRM, HOLDOUT, studies_of
 from storage.record import TrialRecord, least_violations, read_records, stages_of, to_frame
 from storage.study import StudyStore
+from trial.backtest_rows import keep_backtest
 from trial.cluster import cluster, room_for
 from trial.definitions import refuse_other_definitions
 from trial.driver import StageRun, run_stage
@@ -165,6 +166,8 @@ def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker:
             if stop.reason is None:
                 study = f"{name}{CONFIRM}" if asked == "confirm" else name
                 keep_references(storage, study, prepared.base, prepared.market, stop, console)
+        if f"{name}{CONFIRM}" in stages_of(storage, name):
+            keep_backtest(storage, name, prepared.market, prepared.request.runs)
         return _finish(storage, name, prepared, stop, console)
     finally:
         lease.release()

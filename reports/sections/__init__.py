@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reports.section import Builder
 from reports.sections import (
+    backtest,
     confirm,
     curves,
     effects,
@@ -23,6 +24,7 @@ SECTIONS: tuple[Builder, ...] = (
     effects.build,
     exploratory.build,
     references.build,
+    backtest.build,
     luck.build,
     tuning.build,
     confirm.build,

@@ -12,6 +12,7 @@ from reports.inference.effect import Effect
 from reports.inference.verdict import ALPHA
 from reports.judged import judge, word
 from reports.section import Section, paragraph, signed, table
+from reports.sections.backtest import break_even
 from storage.record import TrialRecord
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
@@ -46,6 +47,14 @@ def _deploy(evidence: Evidence) -> list[str]:
         return [answer]
     winner = found.winner
     pieces = [answer, _standings(winner)]
+    if evidence.backtest is not None and "sides" in evidence.backtest:
+        both, cost = evidence.backtest["sides"]["long_short"], evidence.backtest["cost_bps"]
+        pieces.append(
+            paragraph(
+                f"Long and short on the confirm folds: {both['annual_return']:+.1%} a year after {cost:g} basis points "
+                f"one way; it breaks even at {break_even(both)}."
+            )
+        )
     if winner.luck is not None:
         pieces.append(
             paragraph(

@@ -16,6 +16,19 @@ from storage.study import StudyStore
 
 REFERENCE = "reference"
 ARMS = {"no_gat": "no graph attention", "no_fan": "slice statistics only", "shuffled": "edges drawn by lot"}
+SIDE = {
+    "net": {f"2021-01-{day:02d}": 0.001 * (-1) ** day for day in range(1, 29)},
+    "excess_mean": 0.0002,
+    "annual_return": 0.123,
+    "annual_volatility": 0.08,
+    "sharpe": 1.4,
+    "max_drawdown": 0.05,
+    "break_even_bps": 23.4,
+    "turnover": 0.41,
+    "unfilled_share": 0.01,
+    "num_long": 8.0,
+    "num_short": 8.0,
+}
 ABOUT = {
     "panel_name": "market.parquet",
     "num_stocks": 42,
@@ -27,6 +40,15 @@ ABOUT = {
     "winner": {"trial": 1, "arm": REFERENCE},
     "draws": {REFERENCE: 1, "no_gat": 0},
     "equivalence": 0.005,
+    "backtest": {
+        "arm": REFERENCE,
+        "horizon": 5,
+        "num_trials": 4,
+        "cost_bps": 10.0,
+        "sides": dict.fromkeys(("long_short", "long_only"), SIDE),
+        "exposures": {"beta": 0.12},
+        "sectors": {"energy": -0.03, "health": 0.04},
+    },
     "pilot": {"detectable": 0.0123, "num_seeds": 5, "num_days": 56},
     "horizons": [1, 5],
     "points": [{"learning_rate": 1e-3}, {"learning_rate": 2e-3}],

@@ -1,0 +1,90 @@
+"""The winner's backtest: from predictions on disk to figures in the confirm study, on the market's own returns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+
+from data.store import MarketStore
+from reports.inference.portfolio import Rules
+from search_spaces.config import TrialConfig
+from storage.database import open_storage
+from storage.record import load_study
+from storage.study import StudyStore
+from tests.reports.conftest import add_trial, make_study
+from trial.backtest_rows import BACKTEST, keep_backtest
+from trial.evaluate import Scores
+from trial.predictions import PREDICTIONS, write_predictions
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> RDBStorage:
+    return open_storage(f"sqlite:///{tmp_path}/sweeps.db")
+
+
+def predict(runs: Path, number: int, market: MarketStore, config: TrialConfig, sign: float) -> None:
+    """What knows each confirm day's returns, or their opposite, would have said."""
+    folder = runs / "demo.confirm" / str(number) / "0"
+    folder.mkdir(parents=True)
+    days = np.concatenate([np.arange(fold.score.start, fold.score.stop) for fold in market.splits(config.data).confirm])
+    label = np.array(market.labels[days])
+    mask = np.isfinite(label)
+    score = np.where(mask, sign * label, 0.0)
+    scores = Scores(days, score, np.nan_to_num(label), mask, score[..., None], np.nan_to_num(label))
+    write_predictions(folder / PREDICTIONS, scores, market)
+
+
+def confirm(storage: RDBStorage, config: TrialConfig, hashes: list[str]) -> StudyStore:
+    """The winner's trials, one per hash of its configuration."""
+    study = make_study(storage, "demo.confirm")
+    study.study.set_user_attr("winner", {"trial": 0, "arm": "winner"})
+    for seed, config_hash in enumerate(hashes):
+        add_trial(
+            study,
+            [0.1],
+            TrialState.COMPLETE,
+            "complete",
+            arm="winner",
+            seed=seed,
+            config=config.model_dump(mode="json"),
+            config_hash=config_hash,
+        )
+    return study
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_who_knows_the_returns_earns_and_who_knows_them_wrongly_loses(
+    storage: RDBStorage, small_store: MarketStore, config: TrialConfig, tmp_path: Path, sign: float
+) -> None:
+    confirm(storage, config, ["old", "own", "own"])
+    for number, knows in enumerate((-sign, sign, sign)):  # the first is of an earlier winner
+        predict(tmp_path, number, small_store, config, knows)
+    keep_backtest(storage, "demo", small_store, tmp_path)
+    found = load_study(storage, "demo.confirm").user_attrs[BACKTEST]
+    assert found["num_trials"] == 2
+    assert np.sign(found["sides"]["long_short"]["annual_return"]) == sign
+    assert np.sign(found["sides"]["long_only"]["excess_mean"]) == sign
+    folds = small_store.splits(config.data).confirm
+    days = [str(day) for day in small_store.dates]
+    first = days.index(min(found["sides"]["long_short"]["net"]))
+    assert first == folds[0].score.start + config.data.delay, "the first score is filled `delay` closes later"
+    assert set(found["exposures"]) == {"beta", "size"}
+    assert sum(found["sectors"].values()) == pytest.approx(0, abs=0.02), "long and short, but for what drifts"
+
+
+def test_without_predictions_or_with_too_few_stocks_it_says_why(
+    storage: RDBStorage, small_store: MarketStore, config: TrialConfig, tmp_path: Path
+) -> None:
+    study = confirm(storage, config, ["own", "own"])
+    keep_backtest(storage, "demo", small_store, tmp_path)
+    assert study.study.user_attrs[BACKTEST] == {"why": "no prediction of the winner is left on this machine"}
+    predict(tmp_path, 0, small_store, config, 1.0)
+    keep_backtest(storage, "demo", small_store, tmp_path, Rules(share=0.01))
+    assert "a leg must have 2 names" in study.study.user_attrs[BACKTEST]["why"]
+    study.study.set_user_attr("winner", None)
+    keep_backtest(storage, "demo", small_store, tmp_path)
+    assert "why" in study.study.user_attrs[BACKTEST], "nothing was confirmed since"
