@@ -23,6 +23,7 @@ from search_spaces.improvements import Improvements
 from trial.calibrate import app as calibrate
 from trial.dashboard import app as dashboard
 from trial.delete import app as delete
+from trial.holdout import app as holdout
 from trial.migrate import app as migrate
 from trial.references import app as references
 from trial.reproduce import app as reproduce
@@ -47,6 +48,7 @@ COMMANDS: dict[str, typer.Typer] = {
     "trial.migrate": migrate,
     "trial.dashboard": dashboard,
     "trial.calibrate": calibrate,
+    "trial.holdout": holdout,
     "reports.ablation": ablation,
     "data.inspect": inspect_app,
     "data.prepare": prepare_app,
