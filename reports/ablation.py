@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from optuna.storages import RDBStorage
 
+from reports.as_json import STANDARD_OUTPUT, as_json, write_json, write_whole
 from reports.evidence import read_evidence
 from reports.page import render
 from reports.sections import SECTIONS
@@ -25,11 +25,7 @@ def write_report(storage: RDBStorage, name: str, path: Path) -> None:
         StorageError: no such study.
     """
     evidence = read_evidence(storage, name)
-    page = render(f"Ablation report: {evidence.name}", [build(evidence) for build in SECTIONS])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}.tmp")
-    scratch.write_text(page, encoding="utf-8")
-    os.replace(scratch, path)
+    write_whole(path, render(f"Ablation report: {evidence.name}", [build(evidence) for build in SECTIONS]))
 
 
 @app.command()
@@ -43,15 +39,31 @@ def ablation(
     out: Annotated[
         Path | None, typer.Option(help="HTML file. (default: <runs>/<NAME>/report.html)", show_default=False)
     ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            allow_dash=True,
+            help="Write the report's numbers there as JSON, '-' for standard output, and no page without --out.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write the ablation report of a study as one HTML file that needs no network."""
-    path = out or runs / name / "report.html"
+    page = (out or runs / name / "report.html") if json is None else out
     try:
-        write_report(open_existing(storage or f"sqlite:///{runs}/sweeps.db"), name, path)
+        opened = open_existing(storage or f"sqlite:///{runs}/sweeps.db")
+        if page is not None:
+            write_report(opened, name, page)
+        if json is not None:
+            write_json(as_json(read_evidence(opened, name)), json)
     except StorageError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
-    typer.echo(path)
+    for path in (page, json):
+        if path not in (None, STANDARD_OUTPUT):
+            typer.echo(path, err=json == STANDARD_OUTPUT)
 
 
 if __name__ == "__main__":

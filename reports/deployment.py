@@ -131,6 +131,13 @@ def find_winner(evidence: Evidence) -> Winner | str:
     )
 
 
+def standing_at(evidence: Evidence, arm: str, horizon: int) -> Standing | None:
+    """Of an arm on the confirm folds, at any horizon; None where fewer than two seeds are COMPLETE on all of them."""
+    if evidence.confirm is None:
+        return None
+    return _standing(evidence.confirm.compared, arm, horizon, evidence.references)
+
+
 def winning_record(confirm: StudyEvidence, arm: str) -> TrialRecord:
     """A confirm trial of the winner, the newest: its configuration is what is deployed."""
     return [record for record in confirm.compared if record.arm == arm and record.state == "COMPLETE"][-1]

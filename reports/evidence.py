@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.storages import RDBStorage
 
+from storage.costs import Cost, read_costs
 from storage.definition import DEFINITION
 from storage.importance import parameter_importances
 from storage.ledger import Tried, tried_on_market_of
@@ -73,6 +75,7 @@ class Evidence:
     holdout: StudyEvidence | None = None
     holdout_references: tuple[Reference, ...] = ()
     tried: Tried | None = None  # on this market
+    costs: Mapping[str, Cost] = field(default_factory=dict)  # by study
 
     @property
     def studies(self) -> list[StudyEvidence]:
@@ -125,4 +128,5 @@ def read_evidence(storage: RDBStorage, name: str) -> Evidence:
         holdout=studies.get(name + HOLDOUT),
         holdout_references=tuple(read_references(storage, name + HOLDOUT)),
         tried=tried_on_market_of(storage.engine, list(studies)),
+        costs=read_costs(storage.engine, studies),
     )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import replace
 
 from plotly.offline import get_plotlyjs
 
-from reports.section import Section
+from reports.section import Section, paragraph
 
-STYLE = """
+LIMIT = 8_000_000  # bytes of a page, 4.8 million of which are plotly.js
+LEFT_OUT = (
+    "Left out: {megabytes:.1f} MB, with which the page would be larger than {limit:.1f} MB. The store has it all."
+)
+STYLE = r"""
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee5; --paper: #ffffff;
   --accent: #2f6fde; }
 @media (prefers-color-scheme: dark) {
@@ -25,9 +30,18 @@ a { color: var(--accent); } .lead { color: var(--soft); margin: .2rem 0 .8rem; m
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td.number { text-align: right; }
+th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
+th button::after { content: "\2195"; content: "\2195" / ""; display: inline-block; width: 1.3em; text-align: right;
+  color: var(--soft); }
+th[aria-sort=ascending] button::after { content: "\25B2"; content: "\25B2" / ""; color: var(--accent); }
+th[aria-sort=descending] button::after { content: "\25BC"; content: "\25BC" / ""; color: var(--accent); }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; } #content { outline: none; }
+.skip:not(:focus) { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+  white-space: nowrap; }
 pre { overflow-x: auto; font-size: .8rem; } summary { cursor: pointer; color: var(--accent); }
 footer { margin-top: 2rem; color: var(--soft); font-size: .85rem; }
-@media print { nav { display: none; } section { break-inside: avoid; } }
+@media print { nav, .skip { display: none; } section { break-inside: avoid; } th button { cursor: auto; }
+  th[aria-sort] button::after { content: none; } }
 """
 
 # Plotly draws text in a fixed colour; this gives it the page's, also when the reader turns dark mode on or off.
@@ -40,17 +54,77 @@ addEventListener('load', ink);
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', ink);
 """
 
+# A heading's first click sorts upwards, the second downwards, the third gives the report's own order back. Cells that
+# begin with a number go by it ('-0.01 (-0.02 .. +0.01)', '1,234', '12 %', '< 0.001'; no date), before those of text;
+# empty ones, and those of a dash alone, are last both ways.
+SORT = r"""
+const NEXT_ORDER = {none: 'ascending', ascending: 'descending', descending: 'none'};
+const LEADING_NUMBER = new RegExp(
+  /^(<?)\s*([+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[+-]?\d+)?)/.source +
+  /(?=$|[\s%(*;]|\.\.|(?:ms|s|min|h|d)\b)/.source, 'i');
+const collator = new Intl.Collator(document.documentElement.lang, {numeric: true});
+function sortKey(row, column) {
+  const text = (row.cells[column]?.textContent ?? '').trim();
+  const found = LEADING_NUMBER.exec(text);
+  const number = found ? Number(found[2].replaceAll(',', '')) - (found[1] ? 1e-9 : 0) : null;
+  return {row, text, number, isEmpty: ['', '-', '–'].includes(text)};
+}
+function compareKeys(one, other) {
+  if (one.number !== null && other.number !== null) return one.number - other.number;
+  if (one.number === null && other.number === null) return collator.compare(one.text, other.text);
+  return one.number === null ? 1 : -1;
+}
+function inOrder(rows, column, order) {
+  if (order === 'none') return rows;
+  const turn = order === 'ascending' ? 1 : -1;
+  const keys = rows.map(row => sortKey(row, column));
+  const filled = keys.filter(key => !key.isEmpty).sort((one, other) => turn * compareKeys(one, other));
+  return [...filled, ...keys.filter(key => key.isEmpty)].map(key => key.row);
+}
+function makeSortable(table) {
+  const body = table.tBodies[0], rows = [...body.rows], headings = [...table.tHead.rows[0].cells];
+  headings.forEach((heading, column) => heading.querySelector('button').addEventListener('click', () => {
+    const order = NEXT_ORDER[heading.getAttribute('aria-sort')];
+    headings.forEach(each => each.setAttribute('aria-sort', each === heading ? order : 'none'));
+    body.append(...inOrder(rows, column, order));
+  }));
+}
+new Set([...document.querySelectorAll('th button')].map(button => button.closest('table'))).forEach(makeSortable);
+"""
+
 
 def render(title: str, sections: Sequence[Section]) -> str:
-    """The whole page."""
+    """The whole page, of at most `LIMIT` bytes: where it would be more, the largest pieces make room, and say so."""
+    empty = _page(title, [replace(section, pieces=()) for section in sections])
+    return _page(title, _fitting(sections, LIMIT - len(empty.encode())))
+
+
+def _fitting(sections: Sequence[Section], room: int) -> list[Section]:
+    """The sections with their largest pieces left out, one by one, until the rest has no more than so many bytes."""
+    pieces = {(s, p): piece for s, section in enumerate(sections) for p, piece in enumerate(section.pieces)}
+    sizes = {place: len(piece.encode()) for place, piece in pieces.items()}
+    excess = sum(sizes.values()) - room
+    for place in sorted(sizes, key=lambda place: -sizes[place]):
+        if excess <= 0:
+            break
+        pieces[place] = paragraph(LEFT_OUT.format(megabytes=sizes[place] / 1e6, limit=LIMIT / 1e6))
+        excess -= sizes[place] - len(pieces[place].encode())
+    return [
+        replace(section, pieces=tuple(pieces[s, p] for p in range(len(section.pieces))))
+        for s, section in enumerate(sections)
+    ]
+
+
+def _page(title: str, sections: Sequence[Section]) -> str:
     links = "".join(f'<a href="#{s.anchor}">{html.escape(s.title)}</a>' for s in sections)
     body = "".join(_section(section) for section in sections)
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{STYLE}</style><script>{get_plotlyjs()}</script></head>"
-        f"<body><h1>{html.escape(title)}</h1><nav>{links}</nav><main>{body}</main>"
-        f"<footer>Made from the study's store alone.</footer><script>{INK}</script></body></html>"
+        f'<body><a class="skip" href="#content">Skip to content</a><h1>{html.escape(title)}</h1>'
+        f'<nav aria-label="Sections">{links}</nav><div id="content" tabindex="-1"><main>{body}</main></div>'
+        f"<footer>Made from the study's store alone.</footer><script>{INK}{SORT}</script></body></html>"
     )
 
 

@@ -47,8 +47,9 @@ def figure(fig: go.Figure, height: int, label: str) -> str:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table that scrolls sideways on a phone; numbers stand right."""
-    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
+    """A table that scrolls sideways on a phone; numbers stand right. The headings of one with several rows sort it."""
+    heading_of = _sorting_heading if len(rows) > 1 else _heading
+    head = "".join(heading_of(heading) for heading in headings)
     body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -66,7 +67,21 @@ def probability(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
+def _heading(text: str) -> str:
+    return f'<th scope="col">{html.escape(text)}</th>'
+
+
+def _sorting_heading(text: str) -> str:
+    """A button, so that it is reached by Tab and pressed by Enter and Space; the page's script listens to it."""
+    return f'<th scope="col" aria-sort="none"><button type="button">{html.escape(text)}</button></th>'
+
+
 def _cell(value: object) -> str:
     text = html.escape("–" if value is None else str(value))
     is_number = text.lstrip("+-–").replace(".", "", 1).isdigit()
     return f'<td class="number">{text}</td>' if is_number else f"<td>{text}</td>"
+
+
+def nothing(anchor: str, title: str, lead: str, why: str) -> Section:
+    """A section that has nothing to show, and says why."""
+    return Section(anchor, title, lead, (paragraph(f"Nothing to show: {why}."),))

@@ -18,6 +18,7 @@ from benchmarks.sweep import app as sweep_benchmark
 from data.commands import inspect_app, prepare_app, synthetic_app
 from model.config import SLOTS
 from reports.ablation import app as ablation
+from reports.compare import app as compare
 from search_spaces.config import TrialConfig
 from search_spaces.improvements import Improvements
 from trial.calibrate import app as calibrate
@@ -50,6 +51,7 @@ COMMANDS: dict[str, typer.Typer] = {
     "trial.calibrate": calibrate,
     "trial.holdout": holdout,
     "reports.ablation": ablation,
+    "reports.compare": compare,
     "data.inspect": inspect_app,
     "data.prepare": prepare_app,
     "data.synthetic": synthetic_app,

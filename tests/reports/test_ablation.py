@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ from optuna.storages import RDBStorage
 from typer.testing import CliRunner
 
 from reports.ablation import app, write_report
+from reports.as_json import as_json
+from reports.evidence import read_evidence
 from storage.study import StudyStore
 
 runner = CliRunner()
@@ -43,7 +46,25 @@ def test_the_command_writes_the_page(tmp_path: Path, storage: RDBStorage, search
     assert out.read_text().startswith("<!DOCTYPE html>")
 
 
-@pytest.mark.parametrize("arguments", [["dmeo"], ["demo", "--storage", "sqlite:///nowhere/none.db"]])
+def test_the_command_writes_the_numbers(
+    tmp_path: Path, storage: RDBStorage, search: StudyStore, confirm: StudyStore
+) -> None:
+    numbers, page = tmp_path / "new" / "numbers.json", tmp_path / "page.html"
+    arguments = ["demo", "--storage", f"sqlite:///{tmp_path}/sweeps.db", "--json"]
+    alone = runner.invoke(app, [*arguments, str(numbers), "--runs", str(tmp_path / "runs")])
+    assert (alone.exit_code, alone.output) == (0, f"{numbers}\n")
+    assert json.loads(numbers.read_text()) == as_json(read_evidence(storage, "demo"))
+    assert not (tmp_path / "runs").exists()
+    both = runner.invoke(app, [*arguments, "-", "--out", str(page)])
+    assert both.exit_code == 0
+    assert json.loads(both.stdout) == json.loads(numbers.read_text())
+    assert both.stderr == f"{page}\n"
+    assert page.read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["dmeo"], ["dmeo", "--json", "-"], ["demo", "--storage", "sqlite:///nowhere/none.db"]]
+)
 def test_a_wrong_study_or_store_is_refused(
     arguments: list[str], tmp_path: Path, storage: RDBStorage, search: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +87,8 @@ def test_a_browser_draws_every_figure_without_an_error(
     page = tmp_path / "report.html"
     write_report(storage, "demo", page)
     narrow = f"<style>html {{ width: {width}px }}</style>"  # headless windows are never narrower than 500
-    page.write_text(page.read_text().replace("<head>", f"<head>{PROBE}{narrow}", 1))
+    text = page.read_text()
+    page.write_text(text.replace("<head>", f"<head>{PROBE}{narrow}", 1))
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     arguments = [*flags.split(), "--disable-component-update", "--disable-sync", "--virtual-time-budget=8000"]
     profile = f"--user-data-dir={tmp_path / 'profile'}"
@@ -79,4 +101,7 @@ def test_a_browser_draws_every_figure_without_an_error(
     )
     found = re.search(r'<pre id="seen">(.*?)</pre>', dumped.stdout)
     assert found, dumped.stderr[-2000:]
-    assert html.unescape(found[1]) == '{"plots":4,"drawn":4,"overflow":0,"broken":0,"errors":0}'
+    figures = text.count('<figure role="img"')
+    assert figures >= 4
+    seen = json.loads(html.unescape(found[1]))
+    assert seen == {"plots": figures, "drawn": figures, "overflow": 0, "broken": 0, "errors": 0}

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from reports.evidence import read_evidence
 from reports.page import render
 from reports.section import Builder
-from reports.sections import SECTIONS, references, tuning
+from reports.sections import SECTIONS, calendar, cost, horizons, parallel, references, tuning
 from storage.errors import StorageError
 from storage.study import StudyStore
 from tests.reports.conftest import add_trial, make_study
@@ -140,3 +140,29 @@ def test_accepted_changes_are_told_and_what_they_made_incomparable_is_left_out(
     body = whole(storage).split("<main>")[1]
     assert "Best search trial: <strong>7</strong>, RankIC <strong>+0.0100</strong>" in body
     assert "best of 1 trials" in body
+
+
+def test_the_cost_is_that_of_all_attempts(storage: RDBStorage, search: StudyStore) -> None:
+    shown = text_of(cost.build, storage)
+    assert "<td>demo</td>" in shown
+    for cell in ("2", "1.00", "0.50"):
+        assert f'<td class="number">{cell}</td>' in shown
+
+
+def test_every_horizon_has_its_row_and_the_deciding_one_its_mark(storage: RDBStorage, confirm: StudyStore) -> None:
+    shown = text_of(horizons.build, storage)
+    assert "<td>1 days</td>" in shown
+    assert "<td>5 days *</td>" in shown
+    assert "minus ridge" in shown
+
+
+def test_months_are_means_of_their_days() -> None:
+    daily = {"2021-01-04": 0.1, "2021-01-05": 0.3, "2020-12-30": -0.2}
+    assert calendar.monthly(daily) == {(2020, 12): (-0.2, 1), (2021, 1): (pytest.approx(0.2), 2)}
+
+
+def test_parameters_that_only_some_trials_have_are_no_axis(storage: RDBStorage, search: StudyStore) -> None:
+    shown = text_of(parallel.build, storage)
+    assert "learning_rate" in shown
+    add_trial(search, [0.01], TrialState.COMPLETE, "complete", cell={"seed": 0})
+    assert "fewer than two COMPLETE trials have a parameter in common" in text_of(parallel.build, storage)

@@ -1,0 +1,171 @@
+"""The report's numbers as plain values, for programs: what the page says, without the page."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from reports.deployment import Deployment, Standing, Winner, decide
+from reports.evidence import Evidence, StudyEvidence
+from reports.inference.effect import MIN_SEEDS, Effect
+from reports.inference.verdict import ALPHA, Verdict, Word
+from reports.judged import Judged, judge, word
+
+STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
+STANDARD_OUTPUT = Path("-")
+
+
+def as_json(evidence: Evidence) -> dict[str, Any]:
+    """Everything that the report concludes. Skill is mean daily RankIC; intervals are of 95 %; what is not known, or is
+    no finite number, is None.
+
+    Returns:
+        name: of the sweep.
+        counts: by study: num_complete, num_pruned, num_fail, num_running, num_waiting.
+        tried: configurations and holdout_reads on this market, by anybody; None where no trial was scored.
+        accepted_changes: of the studies' definitions, in words.
+        best_search: trial and value of the best search trial; None without one.
+        deployment: decision (yes, no, undecided), why, awaits_holdout (whether that is all that is missing), winner.
+            winner: None without one; else arm, config_hash, horizon (trading days), search (mean on the search fold,
+            which it was chosen by), luck (search minus confirm), confirm, holdout (None: not read for it).
+            confirm, holdout: an effect (below), and predictors: by name, level (mean, standard_error, low, high) and
+            winner_minus_it (an effect).
+        horizon: of the verdicts, in trading days; None without any finding.
+        equivalence: X, a difference of daily RankIC that nobody would act on; None likewise.
+        why_no_verdict: in words; None where there are verdicts.
+        verdicts: by retuned arm: word (helps, hurts, no_difference, undecided), words (the report's), adjusted_p
+            (Holm's), and an effect, of which low and high hold for all arms at once.
+        exploratory: by other arm: kind (fixed, placebo, winner), words, adjusted_p (Benjamini and Hochberg's), and an
+            effect.
+
+        An effect is arm minus reference, or what its name says: mean, standard_error, degrees (of freedom), low and
+        high, seeds, days (numbers of).
+    """
+    judged = judge(evidence.confirm)
+    best = evidence.search.best if evidence.search is not None else None
+    content = {
+        "name": evidence.name,
+        "counts": {study.name: _counts(study) for study in evidence.studies},
+        "tried": None if evidence.tried is None else evidence.tried._asdict(),
+        "accepted_changes": [change for study in evidence.studies for change in study.accepted],
+        "best_search": None if best is None else {"trial": best.number, "value": best.value},
+        "deployment": _deployment(decide(evidence)),
+        **_findings(judged),
+    }
+    return {key: _plain(value) for key, value in content.items()}
+
+
+def effect_as_json(found: Effect) -> dict[str, Any]:
+    """With the 95 % interval of this effect alone."""
+    low, high = found.interval(1 - ALPHA)
+    return {
+        "mean": found.mean,
+        "standard_error": found.standard_error,
+        "degrees": found.degrees,
+        "low": low,
+        "high": high,
+        "seeds": found.num_seeds,
+        "days": found.num_days,
+    }
+
+
+def verdict_word(verdict: Verdict) -> str:
+    """One of helps, hurts, no_difference, undecided: the last one also where there are too few seeds for a word."""
+    return (Word.UNDECIDED if verdict.effect.num_seeds < MIN_SEEDS else verdict.word).name.lower()
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Writes it to a file atomically; '-' is standard output."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if path == STANDARD_OUTPUT:
+        typer.echo(text, nl=False)
+    else:
+        write_whole(path, text)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file atomically, so that no reader ever sees half of it; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(f".{os.getpid()}.tmp")
+    scratch.write_text(text, encoding="utf-8")
+    os.replace(scratch, path)
+
+
+def _counts(study: StudyEvidence) -> dict[str, int]:
+    return {f"num_{state.lower()}": study.count(state) for state in STATES}
+
+
+def _deployment(found: Deployment) -> dict[str, Any]:
+    return {
+        "decision": found.decision,
+        "why": found.why,
+        "awaits_holdout": found.awaits_holdout,
+        "winner": None if found.winner is None else _winner(found.winner),
+    }
+
+
+def _winner(winner: Winner) -> dict[str, Any]:
+    return {
+        "arm": winner.arm,
+        "config_hash": winner.config_hash,
+        "horizon": winner.horizon,
+        "search": winner.search,
+        "luck": winner.luck,
+        "confirm": _standing(winner.confirm),
+        "holdout": None if winner.holdout is None else _standing(winner.holdout),
+    }
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    predictors = {
+        name: {"level": _level(level), "winner_minus_it": effect_as_json(standing.less[name])}
+        for name, level in standing.levels.items()
+    }
+    return {**effect_as_json(standing.level), "predictors": predictors}
+
+
+def _level(found: Effect) -> dict[str, Any]:
+    """Of a simple predictor, which has no seeds."""
+    return {key: value for key, value in effect_as_json(found).items() if key not in ("degrees", "seeds", "days")}
+
+
+def _findings(judged: Judged | str) -> dict[str, Any]:
+    if isinstance(judged, str):
+        return {"horizon": None, "equivalence": None, "why_no_verdict": judged, "verdicts": {}, "exploratory": {}}
+    return {
+        "horizon": judged.horizon,
+        "equivalence": judged.equivalence,
+        "why_no_verdict": None if judged.verdicts else "no arm has a tuning of its own",
+        "verdicts": {arm: _verdict(verdict, judged.equivalence) for arm, verdict in judged.verdicts.items()},
+        "exploratory": {
+            arm: {"kind": found.kind, "words": found.in_words, "adjusted_p": found.adjusted_p}
+            | effect_as_json(found.effect)
+            for arm, found in judged.exploratory.items()
+        },
+    }
+
+
+def _verdict(verdict: Verdict, equivalence: float) -> dict[str, Any]:
+    return {
+        "word": verdict_word(verdict),
+        "words": word(verdict, equivalence),
+        "adjusted_p": verdict.adjusted_p,
+        **effect_as_json(verdict.effect),
+        "low": verdict.low,
+        "high": verdict.high,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Without NaN and infinity, of which JSON knows nothing."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
