@@ -30,7 +30,7 @@ FLAGS = (
 )
 STRICT = (
     '<meta http-equiv="Content-Security-Policy" '
-    "content=\"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'\">"
+    "content=\"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:\">"
     "<script>window.wrong = []; addEventListener('error', event => wrong.push(event.message));"
     "addEventListener('securitypolicyviolation', event => wrong.push(event.violatedDirective));</script>"
 )

@@ -166,3 +166,10 @@ def test_parameters_that_only_some_trials_have_are_no_axis(storage: RDBStorage, 
     assert "learning_rate" in shown
     add_trial(search, [0.01], TrialState.COMPLETE, "complete", cell={"seed": 0})
     assert "fewer than two COMPLETE trials have a parameter in common" in text_of(parallel.build, storage)
+
+
+def test_places_on_an_axis() -> None:
+    assert parallel.places([1.0, 2.0, 3.0]) == [0.0, 0.5, 1.0]
+    assert parallel.places([1e-4, 1e-3, 1e-2]) == pytest.approx([0.0, 0.5, 1.0]), "decades"
+    assert parallel.places(["b", True, "b"]) == [1.0, 0.0, 1.0]
+    assert parallel.places([7, 7]) == [0.0, 0.0]
