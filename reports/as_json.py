@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from reports.evidence import Evidence, StudyEvidence
 from reports.inference.effect import MIN_SEEDS, Effect
 from reports.inference.verdict import ALPHA, Verdict, Word
 from reports.judged import Judged, judge, word
+from reports.luck import Luck, measure_luck
 
 STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
 STANDARD_OUTPUT = Path("-")
@@ -36,6 +38,8 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
             which it was chosen by), luck (search minus confirm), confirm, holdout (None: not read for it).
             confirm, holdout: an effect (below), and predictors: by name, level (mean, standard_error, low, high) and
             winner_minus_it (an effect).
+        search_luck: the fields of `reports.luck.Luck`; None where the search is too small.
+        backtest: of the winner on the confirm folds (`trial/backtest_rows.py` has its fields); None without one.
         horizon: of the verdicts, in trading days; None without any finding.
         equivalence: X, a difference of daily RankIC that nobody would act on; None likewise.
         why_no_verdict: in words; None where there are verdicts.
@@ -56,6 +60,8 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
         "accepted_changes": [change for study in evidence.studies for change in study.accepted],
         "best_search": None if best is None else {"trial": best.number, "value": best.value},
         "deployment": _deployment(decide(evidence)),
+        "search_luck": _luck(measure_luck(evidence)),
+        "backtest": evidence.backtest,
         **_findings(judged),
     }
     return {key: _plain(value) for key, value in content.items()}
@@ -120,6 +126,10 @@ def _winner(winner: Winner) -> dict[str, Any]:
         "confirm": _standing(winner.confirm),
         "holdout": None if winner.holdout is None else _standing(winner.holdout),
     }
+
+
+def _luck(found: Luck | str) -> dict[str, Any] | None:
+    return None if isinstance(found, str) else asdict(found)
 
 
 def _standing(standing: Standing) -> dict[str, Any]:

@@ -69,7 +69,10 @@ def test_it_is_what_the_findings_are(
     counted = dict.fromkeys(("num_complete", "num_pruned", "num_fail", "num_running", "num_waiting"), 0)
     assert found["counts"]["demo"] == counted | {"num_complete": 4, "num_pruned": 2, "num_fail": 1}
     assert found["counts"]["demo.tune"] == counted | {"num_complete": 7, "num_fail": 1}
-    assert all(re.fullmatch("[a-z][a-z0-9_]*", key) for key in keys_of({**found, "counts": {}}))
+    assert all(re.fullmatch("[a-z][a-z0-9_]*", key) for key in keys_of({**found, "counts": {}, "backtest": {}}))
+    assert found["search_luck"]["trial"] == 1
+    assert found["search_luck"]["raw"]["num_trials"] == 4
+    assert found["backtest"]["sides"]["long_short"]["break_even_bps"] == 23.4
 
 
 def test_the_winner_stands_with_its_intervals_beside_simple_predictors() -> None:

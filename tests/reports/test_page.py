@@ -300,7 +300,7 @@ def test_a_report_of_many_trials_is_whole_and_small(
 ) -> None:
     page = render("demo", many(storage, 2000, 20))
     assert len(page.encode()) <= LIMIT <= 8_000_000
-    assert page.count('epoch %{x}: %{y') == 2000
+    assert page.count("epoch %{x}: %{y") == 2000
     assert "Left out" not in page
 
 
@@ -311,7 +311,7 @@ def test_what_would_make_it_too_large_is_left_out_and_said(
     assert len(page.encode()) <= LIMIT
     (told,) = re.findall(r"<p>(Left out: .*?)</p>", page)
     assert told.startswith("Left out: ")
-    assert 'epoch %{x}: %{y' not in page
+    assert "epoch %{x}: %{y" not in page
     assert '<td class="number">599</td>' in page
 
 
