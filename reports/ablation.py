@@ -15,17 +15,25 @@ from reports.sections import SECTIONS
 from storage.database import open_existing
 from storage.errors import StorageError
 
+RELOAD_SECONDS = 30
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def write_report(storage: RDBStorage, name: str, path: Path) -> None:
+def write_report(storage: RDBStorage, name: str, path: Path, is_running: bool = False) -> None:
     """Writes the page atomically, so that an open browser tab never loads half of it.
+
+    Args:
+        storage: of the studies.
+        name: of the sweep.
+        path: of the page.
+        is_running: whether there will be another one, which an open tab is to load by itself.
 
     Raises:
         StorageError: no such study.
     """
     evidence = read_evidence(storage, name)
-    write_whole(path, render(f"Ablation report: {evidence.name}", [build(evidence) for build in SECTIONS]))
+    sections = [build(evidence) for build in SECTIONS]
+    write_whole(path, render(f"Ablation report: {evidence.name}", sections, RELOAD_SECONDS if is_running else None))
 
 
 @app.command()

@@ -93,10 +93,17 @@ new Set([...document.querySelectorAll('th button')].map(button => button.closest
 """
 
 
-def render(title: str, sections: Sequence[Section]) -> str:
-    """The whole page, of at most `LIMIT` bytes: where it would be more, the largest pieces make room, and say so."""
-    empty = _page(title, [replace(section, pieces=()) for section in sections])
-    return _page(title, _fitting(sections, LIMIT - len(empty.encode())))
+def render(title: str, sections: Sequence[Section], reload_seconds: int | None = None) -> str:
+    """The whole page, of at most `LIMIT` bytes: where it would be more, the largest pieces make room, and say so.
+
+    Args:
+        title: of the page.
+        sections: in order.
+        reload_seconds: after which an open tab loads it again; None: never.
+    """
+    reload = "" if reload_seconds is None else f'<meta http-equiv="refresh" content="{reload_seconds}">'
+    empty = _page(title, [replace(section, pieces=()) for section in sections], reload)
+    return _page(title, _fitting(sections, LIMIT - len(empty.encode())), reload)
 
 
 def _fitting(sections: Sequence[Section], room: int) -> list[Section]:
@@ -115,11 +122,11 @@ def _fitting(sections: Sequence[Section], room: int) -> list[Section]:
     ]
 
 
-def _page(title: str, sections: Sequence[Section]) -> str:
+def _page(title: str, sections: Sequence[Section], reload: str) -> str:
     links = "".join(f'<a href="#{s.anchor}">{html.escape(s.title)}</a>' for s in sections)
     body = "".join(_section(section) for section in sections)
     return (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">{reload}'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{STYLE}</style><script>{get_plotlyjs()}</script></head>"
         f'<body><a class="skip" href="#content">Skip to content</a><h1>{html.escape(title)}</h1>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from storage.definition import DEFINITION
 from storage.drain import Drain
 from storage.errors import NoStoreError
 from storage.lease import Lease, take_lease
-from storage.names import CONFIRM, HOLDOUT, studies_of
+from storage.names import CONFIRM, HOLDOUT, studies_of, sweep_of
 from storage.record import TrialRecord, least_violations, read_records, stages_of, to_frame
 from storage.study import StudyStore
 from trial.backtest_rows import keep_backtest
@@ -39,6 +40,7 @@ from trial.notify import notify
 from trial.order import Flight
 from trial.proof import prove_shared
 from trial.reference_rows import keep_reference, missing_references
+from trial.refresh import ReportRefresh
 from trial.request import Prepared, SweepRequest, prepare_sweep
 from trial.settings import read_settings
 from trial.stages import Stage, open_stages
@@ -227,11 +229,14 @@ def run_to_target(
     if finished >= stage.plan.target:
         console.print(f"{stage.title}: {finished} of {stage.plan.target} trials finished already")
         return
-    with Display(console, stage.title, stage.study, stage.plan.target, epochs) as display:
+    sweep = sweep_of(stage.study.name)
+    refresh = ReportRefresh(request.storage_url, sweep, request.runs / sweep / "report.html", stage.study)
+    with closing(refresh), Display(console, stage.title, stage.study, stage.plan.target, epochs) as display:
 
         def watch(flights: Mapping[str, Flight]) -> None:
             display.target = stage.plan.target  # seeds may be added
             stage.budget.look(flights.values())
+            refresh.look()
 
         run_stage(
             StageRun(
