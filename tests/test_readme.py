@@ -21,6 +21,7 @@ from reports.ablation import app as ablation
 from reports.compare import app as compare
 from search_spaces.config import TrialConfig
 from search_spaces.improvements import Improvements
+from trial.backtest import app as backtest
 from trial.calibrate import app as calibrate
 from trial.dashboard import app as dashboard
 from trial.delete import app as delete
@@ -50,6 +51,7 @@ COMMANDS: dict[str, typer.Typer] = {
     "trial.dashboard": dashboard,
     "trial.calibrate": calibrate,
     "trial.holdout": holdout,
+    "trial.backtest": backtest,
     "reports.ablation": ablation,
     "reports.compare": compare,
     "data.inspect": inspect_app,

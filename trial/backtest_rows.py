@@ -5,6 +5,7 @@ Shape legend: D days from the first scored one on, N stocks.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def keep_backtest(storage: RDBStorage, sweep: str, market: MarketStore, runs: Pa
         sweep: its name.
         market: that was scored.
         runs: where trials left their predictions.
-        rules: costs and sides; None: ten basis points one way, long and short as well as long only.
+        rules: costs, legs and lots; sides, delay and holding are those of the scores. None: those of `Rules`.
     """
     study = load_study(storage, f"{sweep}{CONFIRM}")
     about = study.user_attrs.get("winner")
@@ -57,19 +58,30 @@ def _result(
     own = [record for record in records if record.attributes["config_hash"] == newest.attributes["config_hash"]]
     score_DN, days = _scores([_predictions(runs, record, study) for record in own], market, horizon)
     days = range(days.start, min(days.stop + config.data.delay + horizon, market.num_days))
-    traded = _market(market, days)
+    asked, traded = rules or Rules(), _market(market, days)
     found: dict[str, Any] = {"arm": newest.arm, "horizon": horizon, "num_trials": len(own), "sides": {}}
+    found |= _told(asked, market)
     try:
         for side in SIDES:
-            asked = Rules(delay=config.data.delay, holding=horizon, side=side) if rules is None else rules
-            result = backtest(score_DN[days.start : days.stop], traded, asked)
+            own_rules = replace(asked, delay=config.data.delay, holding=horizon, side=side)
+            result = backtest(score_DN[days.start : days.stop], traded, own_rules)
             found["sides"][side] = _plain(result, market, days)
-            found["cost_bps"] = asked.cost_bps
             if side == "long_short":
                 found |= _exposed(result, market, days)
     except ValueError as error:
         return {"why": str(error).rstrip(".")}
     return found
+
+
+def _told(rules: Rules, market: MarketStore) -> dict[str, Any]:
+    """What it was asked to cost."""
+    names = ["unknown", *market.meta.vocabularies.get("section", ())]
+    return {
+        "cost_bps": rules.cost_bps,
+        "section_bps": {names[code]: bps for code, bps in (rules.section_bps or {}).items()},
+        "borrow_fee": rules.borrow_fee,
+        "capital": rules.capital,
+    }
 
 
 def _predictions(runs: Path, record: TrialRecord, study: str) -> Path | None:
@@ -102,15 +114,15 @@ def _market(market: MarketStore, days: range) -> Market:
     returns_DN = np.expm1(np.asarray(market.returns[rows], np.float64))
     present_DN = np.array(market.present[rows])
     returns_DN[~present_DN] = np.nan
-    tradable_DN = present_DN
+    tradable_DN, price_DN = present_DN, None
     if "close" in market.meta.bars:
         table = np.load(market.folder / "bars.npy", mmap_mode="r")
         bars = {name: np.asarray(table[rows, :, n], np.float64) for n, name in enumerate(market.meta.bars)}
-        tradable_DN = present_DN & tradable_entries(bars)
+        tradable_DN, price_DN = present_DN & tradable_entries(bars), bars["close"]
     section_DN = None
     if "section" in market.meta.vocabularies:
         section_DN = np.array(market.label_codes("section")[rows], np.int64)
-    return Market(returns_DN, tradable_DN, section_DN)
+    return Market(returns_DN, tradable_DN, section_DN, price_DN=price_DN)
 
 
 def _exposed(found: Backtest, market: MarketStore, days: range) -> dict[str, Any]:

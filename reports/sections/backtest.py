@@ -39,17 +39,22 @@ def build(evidence: Evidence) -> Section:
         return nothing("backtest", TITLE, LEAD, "the confirm stage has not ended, or no winner was confirmed")
     if "why" in found:
         return nothing("backtest", TITLE, LEAD, str(found["why"]))
-    costs = (
-        f"Costs: {found['cost_bps']:g} basis points one way; nothing is charged for borrowing, which this panel does "
-        f"not tell. {found['num_trials']} trials of {found['arm']}, horizon {found['horizon']} days."
-    )
+    told = f"{found['num_trials']} trials of {found['arm']}, horizon {found['horizon']} days. {_costs(found)}"
     pieces = (
         _curves(found["sides"]),
-        table(HEADINGS, [_row(NAMES[side], one) for side, one in found["sides"].items()]),
-        paragraph(costs),
+        table(HEADINGS, [row(NAMES[side], one) for side, one in found["sides"].items()]),
+        paragraph(told),
         *_exposures(found),
     )
     return Section("backtest", TITLE, LEAD, pieces)
+
+
+def _costs(found: Mapping[str, Any]) -> str:
+    sections = "".join(f", {name} {bps:g}" for name, bps in found["section_bps"].items())
+    fee = found["borrow_fee"]
+    borrow = f"borrowing costs {fee:.2%} a year" if fee else "borrowing is not charged (trial.backtest --borrow-fee)"
+    lots = f"; lots at a capital of {found['capital']:,.0f}" if found["capital"] else ""
+    return f"One-way cost {found['cost_bps']:g} basis points{sections}; {borrow}{lots}."
 
 
 def _curves(sides: Mapping[str, Any]) -> str:
@@ -61,7 +66,8 @@ def _curves(sides: Mapping[str, Any]) -> str:
     return figure(fig, 320, "net value of the winner's portfolios over the confirm folds")
 
 
-def _row(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
+def row(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of the table."""
     return (
         name,
         f"{one['annual_return']:+.1%}",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from typer.testing import CliRunner
 
 from data.store import MarketStore
 from reports.inference.portfolio import Rules
@@ -16,6 +17,7 @@ from storage.database import open_storage
 from storage.record import load_study
 from storage.study import StudyStore
 from tests.reports.conftest import add_trial, make_study
+from trial.backtest import app
 from trial.backtest_rows import BACKTEST, keep_backtest
 from trial.evaluate import Scores
 from trial.predictions import PREDICTIONS, write_predictions
@@ -88,3 +90,36 @@ def test_without_predictions_or_with_too_few_stocks_it_says_why(
     study.study.set_user_attr("winner", None)
     keep_backtest(storage, "demo", small_store, tmp_path)
     assert "why" in study.study.user_attrs[BACKTEST], "nothing was confirmed since"
+
+
+def test_the_command_trades_again_under_rules_of_ones_own(
+    storage: RDBStorage, small_store: MarketStore, config: TrialConfig, tmp_path: Path
+) -> None:
+    study = confirm(storage, config, ["own", "own"])
+    study.study.set_user_attr("store", small_store.folder.name)
+    prepared = tmp_path / "prepared"
+    prepared.mkdir()
+    (prepared / small_store.folder.name).symlink_to(small_store.folder)
+    for number in (0, 1):
+        predict(tmp_path, number, small_store, config, 1.0)
+    runner = CliRunner(env={"COLUMNS": "200"})
+    where = ["demo", "--runs", str(tmp_path), "--storage", f"sqlite:///{tmp_path}/sweeps.db"]
+    cheap = runner.invoke(app, where)
+    assert cheap.exit_code == 0, cheap.output
+    before = study.study.user_attrs[BACKTEST]["sides"]["long_short"]["annual_return"]
+    rules = ["--cost-bps", "40", "--borrow-fee", "0.05", "--share", "0.2", "--capital", "1000000", "--lot", "10"]
+    dear = runner.invoke(app, [*where, *rules])
+    assert dear.exit_code == 0, dear.output
+    found = study.study.user_attrs[BACKTEST]
+    assert (found["cost_bps"], found["borrow_fee"], found["capital"]) == (40, 0.05, 1e6)
+    assert found["sides"]["long_short"]["annual_return"] < before
+    assert found["sides"]["long_short"]["num_long"] > 3
+    assert "One-way cost 40 basis points" in (tmp_path / "demo" / "report.html").read_text()
+    for wrong, words in (
+        (["--cost-bps", "0"], "trading is never free"),
+        (["--section-cost", "Prime=8"], "the panel has no column of sections"),
+        (["--lot", "100"], "needs a capital"),
+    ):
+        refused = runner.invoke(app, [*where, *wrong])
+        assert refused.exit_code == 2, refused.output
+        assert words in refused.stderr.replace("\n", " ")
