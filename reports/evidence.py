@@ -96,6 +96,11 @@ class Evidence:
         return None if self.confirm is None else self.confirm.attributes.get("backtest")
 
     @property
+    def reference_backtest(self) -> dict[str, Any] | None:
+        """The same of the reference."""
+        return None if self.confirm is None else self.confirm.attributes.get("reference_backtest")
+
+    @property
     def any_study(self) -> StudyEvidence:
         return self.studies[0]
 

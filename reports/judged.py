@@ -53,6 +53,12 @@ class Judged:
     exploratory: Mapping[str, Exploratory]
     equivalence: float = EQUIVALENCE  # X, as it was declared before launch
 
+    @property
+    def all_effects(self) -> dict[str, Effect]:
+        """Of every arm, verdict or not."""
+        told = {arm: verdict.effect for arm, verdict in self.verdicts.items()}
+        return told | {arm: found.effect for arm, found in self.exploratory.items()}
+
 
 def judge(confirm: StudyEvidence | None) -> Judged | str:
     """The findings, or in words why there are none."""

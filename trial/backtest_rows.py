@@ -20,16 +20,18 @@ from reports.daily import primary_horizon
 from reports.inference.backtest import Backtest, backtest, exposures, sector_exposures
 from reports.inference.portfolio import SIDES, Market, Rules
 from search_spaces.config import validated
+from search_spaces.space import REFERENCE
 from storage.names import CONFIRM
 from storage.record import TrialRecord, load_study, read_records
 from trial.predictions import PREDICTIONS
 
-BACKTEST = "backtest"  # attribute of the confirm study
+BACKTEST, OF_REFERENCE = "backtest", "reference_backtest"  # attributes of the confirm study
 BETA = "beta_60"
 
 
 def keep_backtest(storage: RDBStorage, sweep: str, market: MarketStore, runs: Path, rules: Rules | None = None) -> None:
-    """Trades the mean rank that the winner's seeds gave each stock; written anew, with `why` where it cannot be.
+    """Trades the mean rank that the winner's seeds gave each stock, and that of the reference's; written anew, with
+    `why` where it cannot be.
 
     Args:
         storage: of the studies.
@@ -42,9 +44,10 @@ def keep_backtest(storage: RDBStorage, sweep: str, market: MarketStore, runs: Pa
     about = study.user_attrs.get("winner")
     if about is None:
         return
-    records = [r for r in read_records(storage, study.study_name) if r.arm == about["arm"] and r.state == "COMPLETE"]
-    records = [r for r in records if r.is_comparable and _predictions(runs, r, study.study_name) is not None]
-    study.set_user_attr(BACKTEST, _result(records, study.study_name, market, runs, rules))
+    complete = [r for r in read_records(storage, study.study_name) if r.state == "COMPLETE" and r.is_comparable]
+    for name, arm in ((BACKTEST, about["arm"]), (OF_REFERENCE, REFERENCE)):
+        own = [r for r in complete if r.arm == arm and _predictions(runs, r, study.study_name) is not None]
+        study.set_user_attr(name, _result(own, study.study_name, market, runs, rules))
 
 
 def _result(
@@ -52,7 +55,7 @@ def _result(
 ) -> dict[str, Any]:
     newest = records[-1] if records else None
     if newest is None:
-        return {"why": "no prediction of the winner is left on this machine"}
+        return {"why": "no prediction of it is left on this machine"}
     config = validated(newest.config)
     horizon = primary_horizon(config.data.horizons)
     own = [record for record in records if record.attributes["config_hash"] == newest.attributes["config_hash"]]

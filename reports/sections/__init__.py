@@ -19,6 +19,7 @@ from reports.sections import (
     provenance,
     references,
     summary,
+    targets,
     trials,
     tuning,
 )
@@ -31,6 +32,7 @@ SECTIONS: tuple[Builder, ...] = (
     horizons.build,
     calendar.build,
     backtest.build,
+    targets.build,
     luck.build,
     tuning.build,
     confirm.build,

@@ -41,6 +41,7 @@ ABOUT = {
     "winner": {"trial": 1, "arm": REFERENCE},
     "draws": {REFERENCE: 1, "no_gat": 0},
     "equivalence": 0.005,
+    "reference_backtest": {"sides": {"long_short": SIDE | {"sharpe": 1.2}}},
     "backtest": {
         "arm": REFERENCE,
         "horizon": 5,

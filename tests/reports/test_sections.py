@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from reports.evidence import read_evidence
 from reports.page import render
 from reports.section import Builder
-from reports.sections import SECTIONS, calendar, cost, horizons, parallel, references, tuning
+from reports.sections import SECTIONS, calendar, cost, horizons, parallel, references, targets, tuning
 from storage.errors import StorageError
 from storage.study import StudyStore
 from tests.reports.conftest import add_trial, make_study
@@ -173,3 +173,12 @@ def test_places_on_an_axis() -> None:
     assert parallel.places([1e-4, 1e-3, 1e-2]) == pytest.approx([0.0, 0.5, 1.0]), "decades"
     assert parallel.places(["b", True, "b"]) == [1.0, 0.0, 1.0]
     assert parallel.places([7, 7]) == [0.0, 0.0]
+
+
+def test_the_aims_are_held_against_later_days(storage: RDBStorage, confirm: StudyStore) -> None:
+    assert "The best of the search is the reference itself" in text_of(targets.build, storage)
+    confirm.study.set_user_attr("winner", {"trial": 1, "arm": "no_gat"})
+    shown = text_of(targets.build, storage)
+    assert "Winner minus reference: -0.0105" in shown
+    assert re.search(r"Sharpe ratio.*?\+17%.*?\+10%.*?yes", shown)
+    assert re.search(r"mean daily RankIC.*?-2\d%.*?\+5%.*?no", shown)

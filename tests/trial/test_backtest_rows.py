@@ -83,7 +83,7 @@ def test_without_predictions_or_with_too_few_stocks_it_says_why(
 ) -> None:
     study = confirm(storage, config, ["own", "own"])
     keep_backtest(storage, "demo", small_store, tmp_path)
-    assert study.study.user_attrs[BACKTEST] == {"why": "no prediction of the winner is left on this machine"}
+    assert study.study.user_attrs[BACKTEST] == {"why": "no prediction of it is left on this machine"}
     predict(tmp_path, 0, small_store, config, 1.0)
     keep_backtest(storage, "demo", small_store, tmp_path, Rules(share=0.01))
     assert "a leg must have 2 names" in study.study.user_attrs[BACKTEST]["why"]
