@@ -22,6 +22,7 @@ SHARING = {  # files of tests that share what takes long to make: one worker has
     "test_options.py": RAY_HEAD,
     "test_nodes.py": RAY_HEAD,
     "test_holdout.py": RAY_HEAD,
+    "test_planted.py": RAY_HEAD,
     "test_train.py": TRAINED,
     "test_train_request.py": TRAINED,
     "test_single.py": TRAINED,
