@@ -87,7 +87,9 @@ class SplitConfig(Frozen):
 
     search_days: int = Field(120, ge=2, description="days that score search trials")
     confirm_days: int = Field(60, ge=2, description="days that score one confirm fold")
-    confirm_folds: int = Field(2, ge=1, le=8, description="number of confirm folds")
+    confirm_folds: int = Field(
+        2, ge=0, le=8, description="number of confirm folds; 0: arms are compared on the search's own days, exploratory"
+    )
     holdout_days: int = Field(120, ge=0, description="last days, which a sweep's store does not contain")
     holdout_from: dt.date | None = Field(None, description="first day of the hold-out, pinned; overrides the count")
     train_days: int | None = Field(None, ge=40, description="rolling training window; without it, it expands")

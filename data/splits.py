@@ -60,7 +60,13 @@ class Splits:
 
     @property
     def confirm(self) -> tuple[Fold, ...]:
-        return self.folds[1:]
+        """Those after the search fold; the search fold itself where the history has no room for any."""
+        return self.folds[1:] or self.folds
+
+    @property
+    def are_separate(self) -> bool:
+        """Whether arms are confirmed on days that no search has read."""
+        return len(self.folds) > 1
 
     def __getitem__(self, name: str) -> Fold:
         for fold in self.folds:
@@ -161,5 +167,6 @@ def _refuse_short_history(search: Fold, num_days: int, first_usable: int, config
             f"are left after {first_usable} to begin with (window, graph), a search fold of {splits.search_days}, "
             f"{splits.confirm_folds} confirm folds of {splits.confirm_days}, a purge of {config.purge} before each of "
             f"them, and {config.reach} at the end whose labels are not known. Bring a longer panel, or shorten splits, "
-            f"horizons or window."
+            f"horizons or window. With splits.confirm_folds: 0 arms are compared on the search's own days, and all "
+            f"that is said of them is exploratory."
         )

@@ -42,6 +42,7 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
         backtest: of the winner on the confirm folds (`trial/backtest_rows.py` has its fields); None without one.
         horizon: of the verdicts, in trading days; None without any finding.
         equivalence: X, a difference of daily RankIC that nobody would act on; None likewise.
+        is_exploratory: whether arms were compared on the search's own days; None likewise.
         why_no_verdict: in words; None where there are verdicts.
         verdicts: by retuned arm: word (helps, hurts, no_difference, undecided), words (the report's), adjusted_p
             (Holm's), and an effect, of which low and high hold for all arms at once.
@@ -147,10 +148,18 @@ def _level(found: Effect) -> dict[str, Any]:
 
 def _findings(judged: Judged | str) -> dict[str, Any]:
     if isinstance(judged, str):
-        return {"horizon": None, "equivalence": None, "why_no_verdict": judged, "verdicts": {}, "exploratory": {}}
+        return {
+            "horizon": None,
+            "equivalence": None,
+            "is_exploratory": None,
+            "why_no_verdict": judged,
+            "verdicts": {},
+            "exploratory": {},
+        }
     return {
         "horizon": judged.horizon,
         "equivalence": judged.equivalence,
+        "is_exploratory": judged.is_exploratory,
         "why_no_verdict": None if judged.verdicts else "no arm has a tuning of its own",
         "verdicts": {arm: _verdict(verdict, judged.equivalence) for arm, verdict in judged.verdicts.items()},
         "exploratory": {

@@ -78,7 +78,9 @@ def decide(evidence: Evidence) -> Deployment:
         return Deployment("no", "it has no skill on days that it was not chosen by", winner)
     if confirm.beaten_by:
         return Deployment("no", f"{' and '.join(confirm.beaten_by)} did better on the same days", winner)
-    if confirm.level.num_seeds < MIN_SEEDS:
+    if evidence.confirm is not None and evidence.confirm.attributes.get("exploratory", False):
+        why = "there are no confirm folds, and the search chose it by the days it is scored on"
+    elif confirm.level.num_seeds < MIN_SEEDS:
         why = f"it was confirmed with {confirm.level.num_seeds} seeds, and {MIN_SEEDS} are needed"
     elif low <= 0:
         why = "its skill on days that it was not chosen by cannot be told from none"

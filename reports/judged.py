@@ -52,6 +52,7 @@ class Judged:
     verdicts: Mapping[str, Verdict]  # of the retuned arms, one family
     exploratory: Mapping[str, Exploratory]
     equivalence: float = EQUIVALENCE  # X, as it was declared before launch
+    is_exploratory: bool = False  # on days that the search has read: too little history for others
 
     @property
     def all_effects(self) -> dict[str, Effect]:
@@ -89,6 +90,7 @@ def judge(confirm: StudyEvidence | None) -> Judged | str:
             for (arm, found), p in zip(others.items(), adjusted, strict=True)
         },
         equivalence,
+        bool(confirm.attributes.get("exploratory", False)),
     )
 
 

@@ -160,6 +160,7 @@ class Opening:
             "arm_summaries": {name: arm.summary for name, arm in arms.items()},
             "draws": {name: tuned.draw for name, tuned in best.items()},
             "equivalence": self.prepared.space.equivalence,
+            "exploratory": not self.prepared.splits.are_separate,
             "pilot": self._pilot(tuning, best),
         }
         study = self._opened(f"{self.name}{CONFIRM}", ["maximize"], facts)

@@ -20,6 +20,7 @@ LEAD = (
     "stands here at its own best. The bars are 95 % intervals that hold for all arms at once; they carry the error of "
     "days whose labels overlap and that of seeds. A word needs Holm's test over the arms as well."
 )
+EXPLORATORY = "Exploratory, on the search's own days: there are no confirm folds."
 RESAMPLING_SEED = 0  # the same report from the same store
 
 
@@ -48,7 +49,8 @@ def build(evidence: Evidence) -> Section:
         *map(paragraph, (*_pilot(evidence.confirm), *_remarks(judged))),
         _details(judged),
     )
-    return Section("effects", TITLE, LEAD.format(horizon=judged.horizon), pieces)
+    lead = LEAD.format(horizon=judged.horizon)
+    return Section("effects", TITLE, f"{EXPLORATORY} {lead}" if judged.is_exploratory else lead, pieces)
 
 
 def _row(verdict: Verdict, equivalence: float) -> tuple[str, ...]:

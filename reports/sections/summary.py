@@ -15,6 +15,7 @@ from reports.section import Section, paragraph, signed, table
 from reports.sections.backtest import break_even
 from storage.record import TrialRecord
 
+EXPLORATORY = "Exploratory, no verdict: there are no confirm folds, so that arms are compared on the search's own days."
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
 
@@ -161,4 +162,6 @@ def _verdicts(evidence: Evidence) -> str:
     if not judged.verdicts:
         return "Exploratory, no verdict: no arm has a tuning of its own."
     told = [f"{arm}: {word(verdict, judged.equivalence)}" for arm, verdict in judged.verdicts.items()]
+    if judged.is_exploratory:
+        return f"{EXPLORATORY} What a verdict would say: {'; '.join(told)}."
     return f"Verdicts, each arm with a tuning of its own against the reference with its own: {'; '.join(told)}."

@@ -87,7 +87,7 @@ OFFENCES: list[tuple[type[BaseModel], dict[str, Any], str]] = [
     (LabelConfig, {"source": "panel", "price": "open"}, "labels.source 'panel' leave it 'close'"),
     (SplitConfig, {"search_days": 1}, "search_days"),
     (SplitConfig, {"confirm_days": 1}, "confirm_days"),
-    (SplitConfig, {"confirm_folds": 0}, "confirm_folds"),
+    (SplitConfig, {"confirm_folds": -1}, "confirm_folds"),
     (SplitConfig, {"confirm_folds": 9}, "confirm_folds"),
     (SplitConfig, {"holdout_days": -1}, "holdout_days"),
     (SplitConfig, {"holdout_from": "soon"}, "holdout_from"),

@@ -251,3 +251,11 @@ def test_purgedcv_refuses_overlaps_by_fold_and_count(config: DataConfig) -> None
     scored = Splits((Fold("search", range(0, 80), range(90, 110)), Fold("confirm-1", range(0, 100), range(112, 130))))
     with pytest.raises(DataError, match="fold confirm-1 and search may overlap a scored one, but purgedcv removes 3"):
         prove_purged(scored, config)
+
+
+def test_without_confirm_folds_arms_are_compared_on_the_search_fold() -> None:
+    config = DataConfig(horizons=(1, 5), splits=SplitConfig(search_days=30, confirm_folds=0))
+    splits = make_splits(200, 20, config)
+    assert splits.confirm == (splits.search,)
+    assert not splits.are_separate
+    assert make_splits(400, 20, DataConfig(horizons=(1, 5))).are_separate

@@ -58,6 +58,11 @@ def with_holdout(given: Evidence, level: float, ridge: float, config_hash: str =
     return replace(given, holdout=read, holdout_references=then.references)
 
 
+def exploratory(given: Evidence) -> Evidence:
+    assert given.confirm is not None
+    return replace(given, confirm=replace(given.confirm, attributes={**given.confirm.attributes, "exploratory": True}))
+
+
 GOOD = evidence(0.05, 0.02, 0.02)
 
 
@@ -71,6 +76,7 @@ GOOD = evidence(0.05, 0.02, 0.02)
         (evidence(0.05, 0.02), "undecided", "lightgbm was not fitted"),
         (evidence(0.05, 0.05, 0.02), "undecided", "cannot be told from ridge on the same days"),
         (GOOD, "undecided", "the hold-out has not been read"),
+        (exploratory(GOOD), "undecided", "there are no confirm folds"),
         (with_holdout(GOOD, 0.04, 0.03), "yes", "and the hold-out agrees"),
         (with_holdout(GOOD, -0.01, -0.05), "no", "on the hold-out it has no skill"),
         (with_holdout(GOOD, 0.03, 0.08), "no", "on the hold-out ridge did better"),

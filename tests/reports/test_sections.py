@@ -182,3 +182,10 @@ def test_the_aims_are_held_against_later_days(storage: RDBStorage, confirm: Stud
     assert "Winner minus reference: -0.0105" in shown
     assert re.search(r"Sharpe ratio.*?\+17%.*?\+10%.*?yes", shown)
     assert re.search(r"mean daily RankIC.*?-2\d%.*?\+5%.*?no", shown)
+
+
+def test_without_confirm_folds_everything_is_exploratory(storage: RDBStorage, confirm: StudyStore) -> None:
+    confirm.study.set_user_attr("exploratory", True)
+    shown = whole(storage)
+    assert "Exploratory, no verdict: there are no confirm folds" in shown
+    assert "Exploratory, on the search's own days" in shown.replace("&#x27;", "'")
