@@ -8,6 +8,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from reports.inference.long_run import Array
+from reports.judged import Judged, word
 from reports.section import figure
 
 SEED, MEAN = "#2f6fde", "#888888"
@@ -20,6 +21,18 @@ class Row(NamedTuple):
     low: float
     high: float
     seeds_S: Array  # mean over days, by seed
+
+
+def verdict_forest(judged: Judged) -> str:
+    """Of the retuned arms, each with its word."""
+    rows = {
+        f"{arm}<br>{word(verdict, judged.equivalence)}": Row(
+            verdict.effect.mean, verdict.low, verdict.high, judged.pairs[arm].d_ST.mean(axis=1)
+        )
+        for arm, verdict in judged.verdicts.items()
+    }
+    label = "arm minus reference, with intervals that hold for all arms at once, and verdicts"
+    return forest(rows, judged.equivalence, "95 % for all arms at once", label)
 
 
 def forest(rows: Mapping[str, Row], equivalence: float, interval: str, label: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from reports.section import Builder
 from reports.sections import (
     backtest,
+    best,
     calendar,
     confirm,
     cost,
@@ -34,6 +35,7 @@ SECTIONS: tuple[Builder, ...] = (
     backtest.build,
     targets.build,
     luck.build,
+    best.build,
     tuning.build,
     confirm.build,
     curves.build,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from reports.evidence import Evidence, StudyEvidence
-from reports.forest import Row, forest
 from reports.inference.beside import bootstrap_interval, newey_west_interval
 from reports.inference.effect import MIN_SEEDS, more_days, needs_seeds
 from reports.inference.power import minimum_detectable
@@ -37,11 +36,7 @@ def build(evidence: Evidence) -> Section:
         )
     assert evidence.confirm is not None, "it was judged"
     about, found = evidence.confirm.attributes["arm_summaries"], judged.verdicts
-    rows = {arm: Row(v.effect.mean, v.low, v.high, judged.pairs[arm].d_ST.mean(axis=1)) for arm, v in found.items()}
     pieces = (
-        forest(
-            rows, judged.equivalence, "95 % for all arms at once", "arm minus reference, with simultaneous intervals"
-        ),
         table(
             ("arm", "mean", "95 % low", "95 % high", "Holm's p", "verdict", "what it turns"),
             [(arm, *_row(verdict, judged.equivalence), about.get(arm, "")) for arm, verdict in found.items()],

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import html
 
-import yaml
-
 from reports.deployment import Winner, decide
-from reports.evidence import Evidence, StudyEvidence
+from reports.evidence import Evidence
+from reports.forest import verdict_forest
 from reports.inference.effect import Effect
 from reports.inference.verdict import ALPHA
-from reports.judged import judge, word
+from reports.judged import judge
 from reports.section import Section, paragraph, signed, table
 from reports.sections.backtest import break_even
-from storage.record import TrialRecord
 
 EXPLORATORY = "Exploratory, no verdict: there are no confirm folds, so that arms are compared on the search's own days."
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
@@ -28,15 +26,7 @@ def build(evidence: Evidence) -> Section:
         f"hold-out from {about.get('holdout_from') or '(none)'}, "
         + ("which nothing here has read." if evidence.holdout is None else "which was read for the winner alone.")
     )
-    rows = [_counts(study) for study in evidence.studies]
-    pieces = [
-        *_changes(evidence),
-        *_deploy(evidence),
-        paragraph(_verdicts(evidence)),
-        _strip(evidence),
-        *_best(evidence),
-        table(("study", "COMPLETE", "PRUNED", "FAIL", "unfinished"), rows),
-    ]
+    pieces = [*_changes(evidence), *_deploy(evidence), *_verdicts(evidence), _strip(evidence)]
     return Section("summary", "Summary", lead, tuple(pieces))
 
 
@@ -118,50 +108,12 @@ def _changes(evidence: Evidence) -> list[str]:
     return [*map(paragraph, told)]
 
 
-def _counts(study: StudyEvidence) -> tuple[object, ...]:
-    finished = [study.count(state) for state in ("COMPLETE", "PRUNED", "FAIL")]
-    return study.name, *finished, len(study.records) - sum(finished)
-
-
-def _best(evidence: Evidence) -> list[str]:
-    if evidence.search is None:
-        return [paragraph("No search study: only the confirm stage was run.")]
-    best = evidence.search.best
-    if best is None:
-        return [paragraph("No search trial is COMPLETE, so there is no best configuration.")]
-    by_horizon = _by_horizon(best)
-    states = [record.state for record in evidence.search.compared]
-    complete, tried = states.count("COMPLETE"), len(states) - states.count("RUNNING") - states.count("WAITING")
-    return [
-        f'<p class="headline">Best search trial: <strong>{best.number}</strong>, RankIC '
-        f"<strong>{signed(best.value)}</strong></p>",
-        table([f"{h} d" for h in by_horizon], [[signed(v) for v in by_horizon.values()]]),
-        _configuration(best),
-        paragraph(
-            f"It is the best of {tried} trials that competed on the search fold ({complete} COMPLETE), so part is "
-            f"luck: expect less on days that no trial has seen."
-        ),
-    ]
-
-
-def _configuration(record: TrialRecord) -> str:
-    text = html.escape(yaml.safe_dump(record.config, sort_keys=False))
-    return f"<details><summary>Its whole configuration</summary><pre>{text}</pre></details>"
-
-
-def _by_horizon(record: TrialRecord) -> dict[str, float]:
-    prefix = "valid/rank_ic/"
-    metrics = record.curve[-1]["metrics"]
-    return {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
-
-
-def _verdicts(evidence: Evidence) -> str:
+def _verdicts(evidence: Evidence) -> list[str]:
+    """Of the arms with a tuning of their own, as a picture; in words where there is none."""
     judged = judge(evidence.confirm)
     if isinstance(judged, str):
-        return f"Undecided: {judged}."
+        return [paragraph(f"Undecided: {judged}.")]
     if not judged.verdicts:
-        return "Exploratory, no verdict: no arm has a tuning of its own."
-    told = [f"{arm}: {word(verdict, judged.equivalence)}" for arm, verdict in judged.verdicts.items()]
-    if judged.is_exploratory:
-        return f"{EXPLORATORY} What a verdict would say: {'; '.join(told)}."
-    return f"Verdicts, each arm with a tuning of its own against the reference with its own: {'; '.join(told)}."
+        return [paragraph("Exploratory, no verdict: no arm has a tuning of its own.")]
+    told = f"Each switch turned off, against the reference, both as tuned; daily RankIC at {judged.horizon} days."
+    return [paragraph(EXPLORATORY if judged.is_exploratory else told), verdict_forest(judged)]
