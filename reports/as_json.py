@@ -14,9 +14,9 @@ import typer
 
 from reports.deployment import Deployment, Standing, Winner, decide
 from reports.evidence import Evidence, StudyEvidence
-from reports.inference.effect import MIN_SEEDS, Effect
-from reports.inference.verdict import ALPHA, Verdict, Word
-from reports.judged import Judged, judge, word
+from reports.inference.effect import Effect
+from reports.inference.verdict import ALPHA, Verdict
+from reports.judged import Judged, judge, short_word, word
 from reports.luck import Luck, measure_luck
 
 STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
@@ -80,11 +80,6 @@ def effect_as_json(found: Effect) -> dict[str, Any]:
         "seeds": found.num_seeds,
         "days": found.num_days,
     }
-
-
-def verdict_word(verdict: Verdict) -> str:
-    """One of helps, hurts, no_difference, undecided: the last one also where there are too few seeds for a word."""
-    return (Word.UNDECIDED if verdict.effect.num_seeds < MIN_SEEDS else verdict.word).name.lower()
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
@@ -172,7 +167,7 @@ def _findings(judged: Judged | str) -> dict[str, Any]:
 
 def _verdict(verdict: Verdict, equivalence: float) -> dict[str, Any]:
     return {
-        "word": verdict_word(verdict),
+        "word": short_word(verdict).replace(" ", "_"),
         "words": word(verdict, equivalence),
         "adjusted_p": verdict.adjusted_p,
         **effect_as_json(verdict.effect),

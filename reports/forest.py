@@ -8,7 +8,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from reports.inference.long_run import Array
-from reports.judged import Judged, word
+from reports.judged import Judged, short_word
 from reports.section import figure
 
 SEED, MEAN = "#2f6fde", "#888888"
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 def verdict_forest(judged: Judged) -> str:
     """Of the retuned arms, each with its word."""
     rows = {
-        f"{arm}<br>{word(verdict, judged.equivalence)}": Row(
+        f"{arm}<br>{short_word(verdict)}": Row(
             verdict.effect.mean, verdict.low, verdict.high, judged.pairs[arm].d_ST.mean(axis=1)
         )
         for arm, verdict in judged.verdicts.items()

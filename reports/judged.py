@@ -101,6 +101,12 @@ def word(verdict: Verdict, equivalence: float) -> str:
     return VERDICTS[verdict.word].format(equivalence=equivalence) + (f" ({verdict.why})" if verdict.why else "")
 
 
+def short_word(verdict: Verdict) -> str:
+    """The same in one or two words: helps, hurts, no difference, undecided."""
+    given = Word.UNDECIDED if verdict.effect.num_seeds < MIN_SEEDS else verdict.word
+    return given.name.lower().replace("_", " ")
+
+
 def _horizon(confirm: StudyEvidence) -> int | None:
     """The primary endpoint's."""
     for record in confirm.records:

@@ -23,7 +23,10 @@ STYLE = r"""
 body { margin: 0 auto; padding: 1.2rem; max-width: 72rem; color: var(--ink); background: var(--paper);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
 h1 { font-size: 1.6rem; margin: 0; overflow-wrap: anywhere; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .2rem; }
-nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: .6rem 0; border-bottom: 1px solid var(--line); }
+nav { display: flex; flex-wrap: wrap; gap: .1rem .9rem; padding: .4rem 0; border-bottom: 1px solid var(--line);
+  font-size: .85rem; }
+@media (max-width: 40rem) { nav { flex-wrap: nowrap; overflow-x: auto; white-space: nowrap; } }
+section:first-child h2 { margin-top: 1rem; } p { margin: .5rem 0; }
 a { color: var(--accent); } .lead { color: var(--soft); margin: .2rem 0 .8rem; max-width: 60rem; }
 .headline { font-size: 1.25rem; margin: .6rem 0; }
 .scroll { overflow-x: auto; margin: .6rem 0; } figure { margin: .4rem 0; min-width: 0; }

@@ -38,26 +38,32 @@ def _deploy(evidence: Evidence) -> list[str]:
         return [answer]
     winner = found.winner
     pieces = [answer, _standings(winner)]
-    if evidence.backtest is not None and "sides" in evidence.backtest:
-        both, cost = evidence.backtest["sides"]["long_short"], evidence.backtest["cost_bps"]
-        pieces.append(
-            paragraph(
-                f"Long and short on the confirm folds: {both['annual_return']:+.1%} a year after {cost:g} basis points "
-                f"one way; it breaks even at {break_even(both)}."
-            )
-        )
-    if winner.luck is not None:
-        pieces.append(
-            paragraph(
-                f"The search promised {signed(winner.search)}; {signed(winner.luck)} of it was luck, or of its days. "
-                f"Expect {_level(winner.confirm.level)}."
-            )
-        )
+    if told := [*_expected(winner), *_traded(evidence)]:
+        pieces.append(paragraph(" ".join(told)))
     if found.awaits_holdout:
         pieces.append(
             f"<p>Next, once and for all: <code>python -m trial.holdout {html.escape(evidence.name)}</code></p>"
         )
     return pieces
+
+
+def _expected(winner: Winner) -> list[str]:
+    if winner.luck is None:
+        return []
+    return [
+        f"The search promised {signed(winner.search)}; {signed(winner.luck)} of it was luck, or of its days. Expect "
+        f"{_level(winner.confirm.level)}."
+    ]
+
+
+def _traded(evidence: Evidence) -> list[str]:
+    if evidence.backtest is None or "sides" not in evidence.backtest:
+        return []
+    both, cost = evidence.backtest["sides"]["long_short"], evidence.backtest["cost_bps"]
+    return [
+        f"Long and short on the confirm folds: {both['annual_return']:+.1%} a year after {cost:g} basis points one "
+        f"way; it breaks even at {break_even(both)}."
+    ]
 
 
 def _standings(winner: Winner) -> str:

@@ -14,12 +14,12 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from reports.as_json import as_json, effect_as_json, verdict_word, write_json
+from reports.as_json import as_json, effect_as_json, write_json
 from reports.deployment import decide
 from reports.evidence import Evidence, read_evidence
 from reports.inference.effect import Effect
 from reports.inference.verdict import Verdict, Word
-from reports.judged import Judged, judge
+from reports.judged import Judged, judge, short_word
 from storage.ledger import Tried
 from storage.study import StudyStore
 from tests.reports.conftest import add_trial, make_study
@@ -131,13 +131,13 @@ def test_the_ledger_and_accepted_changes_are_told(storage: RDBStorage, search: S
     [
         (Word.HELPS, 5, "helps"),
         (Word.HURTS, 5, "hurts"),
-        (Word.NO_DIFFERENCE, 5, "no_difference"),
+        (Word.NO_DIFFERENCE, 5, "no difference"),
         (Word.UNDECIDED, 5, "undecided"),
         (Word.HURTS, 4, "undecided"),
     ],
 )
 def test_a_word_needs_its_seeds(word: Word, seeds: int, told: str) -> None:
-    assert verdict_word(Verdict(word, Effect(-0.02, 1e-6, 1e-6, 9.0, seeds, 250), 0.01, -0.03, -0.01)) == told
+    assert short_word(Verdict(word, Effect(-0.02, 1e-6, 1e-6, 9.0, seeds, 250), 0.01, -0.03, -0.01)) == told
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
