@@ -168,7 +168,8 @@ def _run_stages(prepared: Prepared, stop: StopRequest, console: Console, worker:
             if stop.reason is None:
                 study = f"{name}{CONFIRM}" if asked == "confirm" else name
                 keep_references(storage, study, prepared.base, prepared.market, stop, console)
-        if f"{name}{CONFIRM}" in stages_of(storage, name):
+        is_confirmed = "confirm" in prepared.request.stages and f"{name}{CONFIRM}" in stages_of(storage, name)
+        if stop.reason is None and is_confirmed:
             keep_backtest(storage, name, prepared.market, prepared.request.runs)
         return _finish(storage, name, prepared, stop, console)
     finally:
