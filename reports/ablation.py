@@ -9,9 +9,12 @@ import typer
 from optuna.storages import RDBStorage
 
 from reports.as_json import STANDARD_OUTPUT, as_json, write_json, write_whole
+from reports.console import refused
 from reports.evidence import read_evidence
+from reports.options import Json, Runs, Storage, SweepName
 from reports.page import render
 from reports.sections import SECTIONS
+from storage.address import store_of
 from storage.database import open_existing
 from storage.errors import StorageError
 
@@ -38,37 +41,27 @@ def write_report(storage: RDBStorage, name: str, path: Path, is_running: bool = 
 
 @app.command()
 def ablation(
-    name: Annotated[str, typer.Argument(help="Study, for example gat_ablation.")],
-    runs: Annotated[Path, typer.Option(help="Folder of the sweep.")] = Path("runs"),
-    storage: Annotated[
-        str | None,
-        typer.Option(help="Database of the studies. (default: sqlite:///<runs>/sweeps.db)", show_default=False),
-    ] = None,
+    name: SweepName,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
     out: Annotated[
-        Path | None, typer.Option(help="HTML file. (default: <runs>/<NAME>/report.html)", show_default=False)
-    ] = None,
-    json: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            dir_okay=False,
-            allow_dash=True,
-            help="Write the report's numbers there as JSON, '-' for standard output, and no page without --out.",
-            show_default=False,
+            dir_okay=False, help="HTML file; beside --json. (default: <runs>/<NAME>/report.html)", show_default=False
         ),
     ] = None,
+    json: Json = None,
 ) -> None:
     """Write the ablation report of a study as one HTML file that needs no network."""
     page = (out or runs / name / "report.html") if json is None else out
     try:
-        opened = open_existing(storage or f"sqlite:///{runs}/sweeps.db")
+        opened = open_existing(store_of(storage, runs))
         if page is not None:
             write_report(opened, name, page)
         if json is not None:
             write_json(as_json(read_evidence(opened, name)), json)
     except StorageError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
+        raise refused(error) from None
     for path in (page, json):
         if path not in (None, STANDARD_OUTPUT):
             typer.echo(path, err=json == STANDARD_OUTPUT)

@@ -13,7 +13,7 @@ from reports.inference.long_run import Array
 from reports.inference.simulated import Setting, simulate
 from reports.inference.verdict import ALPHA, EQUIVALENCE, Verdict, Word, verdicts
 
-MOST_SEEDS = 20
+MOST_SEEDS = 20  # as many as a study may have
 TOLD = (Word.HELPS, Word.HURTS)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +13,20 @@ from rich.console import Console
 from rich.table import Table
 
 from reports.as_json import STANDARD_OUTPUT, as_json, effect_as_json, write_json
+from reports.console import open_console, refused
 from reports.daily import by_seed
 from reports.deployment import Winner, decide, find_winner
 from reports.evidence import Evidence, StudyEvidence, read_evidence
 from reports.inference.effect import MIN_SEEDS, Effect, effect
-from reports.inference.verdict import ALPHA
 from reports.judged import judge, word
-from reports.section import signed
+from reports.options import Json, Runs, Storage, SweepName
+from reports.section import signed, with_interval
+from storage.address import store_of
 from storage.database import open_existing
 from storage.definition import DEFINITION, EPOCHS, differences
 from storage.errors import StorageError
 
 SHOWN_DIFFERENCES = 20
-WIDTH_OF_A_PIPE = 140
 STAGES = ("search", "tune", "confirm", "holdout")
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -76,33 +75,20 @@ def comparison_as_json(found: Comparison) -> dict[str, Any]:
 
 @app.command("compare")
 def compare_command(
-    a: Annotated[str, typer.Argument(help="Study, for example gat_ablation.")],
+    a: SweepName,
     b: Annotated[str, typer.Argument(help="Another one of the same store.")],
-    runs: Annotated[Path, typer.Option(help="Folder of the sweeps.")] = Path("runs"),
-    storage: Annotated[
-        str | None,
-        typer.Option(help="Database of the studies. (default: sqlite:///<runs>/sweeps.db)", show_default=False),
-    ] = None,
-    json: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            dir_okay=False,
-            allow_dash=True,
-            help="Write it there as JSON instead of showing it; '-' is standard output.",
-            show_default=False,
-        ),
-    ] = None,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    json: Json = None,
 ) -> None:
     """Show two sweeps side by side: definitions, counts, bests, verdicts, and their winners on the same days."""
     try:
-        opened = open_existing(storage or f"sqlite:///{runs}/sweeps.db")
+        opened = open_existing(store_of(storage, runs))
         found = compare(read_evidence(opened, a), read_evidence(opened, b))
     except StorageError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
+        raise refused(error) from None
     if json is None:
-        _show(found, _open_console())
+        _show(found, open_console())
         return
     write_json(comparison_as_json(found), json)
     if json != STANDARD_OUTPUT:
@@ -203,9 +189,7 @@ def _winner(evidence: Evidence) -> str:
 
 
 def _in_words(found: Effect) -> str:
-    low, high = found.interval(1 - ALPHA)
-    counted = f"{found.num_seeds} seeds, {found.num_days} days"
-    return f"{signed(found.mean)} ({signed(low)} .. {signed(high)}), {counted}"
+    return f"{with_interval(found)}, {found.num_seeds} seeds, {found.num_days} days"
 
 
 def _arms(one: Evidence, other: Evidence) -> Table:
@@ -250,14 +234,6 @@ def _table(heading: str, one: Evidence, other: Evidence) -> Table:
     for name in (heading, one.name, other.name):
         table.add_column(name, overflow="fold")
     return table
-
-
-def _open_console() -> Console:
-    """Standard output; unwrapped lines where it is no terminal. COLUMNS is respected."""
-    if sys.stdout.isatty():
-        return Console(highlight=False, markup=False)
-    width = shutil.get_terminal_size((WIDTH_OF_A_PIPE, 24)).columns
-    return Console(soft_wrap=True, highlight=False, markup=False, width=width)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def decide(evidence: Evidence) -> Deployment:
         return Deployment("undecided", winner)
     confirm = winner.confirm
     low, high = confirm.level.interval(1 - ALPHA)
-    if high < 0:
+    if high <= 0:
         return Deployment("no", "it has no skill on days that it was not chosen by", winner)
     if confirm.beaten_by:
         return Deployment("no", f"{' and '.join(confirm.beaten_by)} did better on the same days", winner)

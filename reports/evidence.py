@@ -39,10 +39,6 @@ class StudyEvidence:
         return sum(record.state == state for record in self.records)
 
     @property
-    def num_finished(self) -> int:
-        return sum(self.count(state) for state in ("COMPLETE", "PRUNED", "FAIL"))
-
-    @property
     def compared(self) -> list[TrialRecord]:
         """Trials whose values mean the same as the newest one's."""
         return [record for record in self.records if record.is_comparable]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from reports.evidence import Evidence
+from reports.inference.effect import Effect
+from reports.inference.verdict import ALPHA
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,17 @@ def paragraph(text: str) -> str:
 def signed(value: float | None, digits: int = 4) -> str:
     """A number with its sign, or a dash where there is none."""
     return "–" if value is None or value != value else f"{value:+.{digits}f}"
+
+
+def with_interval(found: Effect) -> str:
+    """The mean, and its own 95 % interval."""
+    low, high = found.interval(1 - ALPHA)
+    return f"{signed(found.mean)} ({signed(low)} .. {signed(high)})"
+
+
+def short(value: object) -> object:
+    """A parameter's value, three digits of it."""
+    return f"{value:.3g}" if isinstance(value, float) else value
 
 
 def probability(p: float) -> str:

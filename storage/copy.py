@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from storage.errors import StorageError
 from storage.ledger import market_id
-from storage.record import load_study
+from storage.record import load_study, study_names
 from storage.remove import remove_study
 from storage.tables import attempts, epochs, events, ledger, markets, provenances, references
 
@@ -34,7 +34,7 @@ def copy_study(source: RDBStorage, target: RDBStorage, name: str) -> Copied:
     Raises:
         StorageError: the target has a study of that name, or what arrived is not what was there; nothing of it stays.
     """
-    if name in {study.study_name for study in target.get_all_studies()}:
+    if name in study_names(target):
         raise StorageError(
             f"TO must not hold a study {name!r} yet, but it does. Delete it there, or name the others by --name."
         )
@@ -46,7 +46,7 @@ def copy_study(source: RDBStorage, target: RDBStorage, name: str) -> Copied:
         _copy_ledger(source.engine, target.engine, name)
         _compare(source, target, name)
     except BaseException:
-        if name in {study.study_name for study in target.get_all_studies()}:
+        if name in study_names(target):
             remove_study(target, name)
         raise
     trials = len(load_study(target, name).get_trials(deepcopy=False))

@@ -103,13 +103,18 @@ def best_first(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     return sorted(complete, key=lambda r: (-(r.value or 0.0), r.number))
 
 
+def study_names(storage: RDBStorage) -> set[str]:
+    """Of all that the store holds."""
+    return {study.study_name for study in storage.get_all_studies()}
+
+
 def load_study(storage: RDBStorage, study_name: str) -> optuna.Study:
     """The study of that name, for reading.
 
     Raises:
         StorageError: no such study; names those that exist.
     """
-    names = [study.study_name for study in storage.get_all_studies()]
+    names = study_names(storage)
     if study_name not in names:
         raise StorageError(f"a study must be one of: {', '.join(sorted(names)) or '(none yet)'}; got {study_name!r}.")
     return optuna.load_study(study_name=study_name, storage=storage)
@@ -121,7 +126,7 @@ def stages_of(storage: RDBStorage, name: str) -> list[str]:
     Raises:
         StorageError: none is; names the studies that exist.
     """
-    existing = {study.study_name for study in storage.get_all_studies()}
+    existing = study_names(storage)
     found = [stage for stage in studies_of(name) if stage in existing]
     if not found:
         load_study(storage, name)

@@ -12,6 +12,7 @@ from rich.table import Table
 from data.errors import DataError
 from data.store import MarketStore
 from reports.ablation import write_report
+from reports.console import open_console, refused
 from reports.inference.portfolio import Rules
 from reports.sections.backtest import HEADINGS, NAMES, row
 from storage.database import away_in_words, open_existing
@@ -19,7 +20,6 @@ from storage.errors import StorageError
 from storage.names import CONFIRM, sweep_of
 from storage.record import load_study
 from trial.backtest_rows import BACKTEST, keep_backtest
-from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, folder_of, url_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)

@@ -18,11 +18,11 @@ from rich.table import Table
 
 from data.errors import DataError
 from reports.calibration import Calibration, Rate, calibrate
+from reports.console import open_console, refused
 from reports.inference.simulated import Days, Setting
 from search_spaces.errors import SpaceError
 from storage.errors import StorageError
 from trial.cluster import cluster
-from trial.console import open_console, refused
 from trial.planted import PLANTED, Kind, Size, has_word, is_found, run_market
 from trial.resources import ClusterError, Resources
 from trial.settings import read_settings
@@ -118,11 +118,13 @@ def _in_turns(wanted: dict[Kind, int]) -> Iterator[tuple[Kind, int]]:
 
 
 def _line(found: dict[str, Any]) -> str:
-    words = ", ".join(
-        f"{arm} {word} ({found['means'][arm]:+.4f} +- {found['errors'][arm]:.4f}, {found['seeds'][arm]} seeds)"
-        for arm, word in found["words"].items()
-    )
+    words = ", ".join(_arm(found, arm) for arm in found["words"])
     return f"{found['kind']} {found['number']}: {words or found['why']}; {found['seconds']:.0f} s"
+
+
+def _arm(found: dict[str, Any], arm: str) -> str:
+    word = found["words"][arm].removesuffix(" larger than")
+    return f"{arm} {word} ({found['means'][arm]:+.4f} +- {found['errors'][arm]:.4f}, {found['seeds'][arm]} seeds)"
 
 
 def _rates(found: list[dict[str, Any]]) -> dict[Kind, Rate]:

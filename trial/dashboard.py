@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 from optuna_dashboard import run_server
 
+from reports.console import open_console, refused
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
 from storage.names import sweep_of
 from storage.record import stages_of
-from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, folder_of, url_of
 
 LOOPBACK = "127.0.0.1"  # it has no authentication

@@ -11,7 +11,7 @@ from search_spaces.config import TrialConfig
 from search_spaces.space import REFERENCE
 from storage.definition import DEFINITION, changes, plain, refuse_changed
 from storage.names import CONFIRM, TUNE, sweep_of
-from storage.record import TrialRecord, read_records
+from storage.record import TrialRecord, read_records, study_names
 from trial.facts import folds_by_date, whole_provenance
 from trial.request import Prepared
 from trial.tuning import ConfirmArm, Tuned, best_draws, confirm_arms
@@ -19,7 +19,7 @@ from trial.tuning import ConfirmArm, Tuned, best_draws, confirm_arms
 
 def tuning_of(storage: RDBStorage, name: str) -> list[TrialRecord]:
     """What the store holds of it."""
-    known = {study.study_name for study in storage.get_all_studies()}
+    known = study_names(storage)
     return read_records(storage, f"{name}{TUNE}") if f"{name}{TUNE}" in known else []
 
 

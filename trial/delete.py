@@ -11,6 +11,7 @@ import typer
 from optuna.storages import RDBStorage
 
 from data.findings import counted
+from reports.console import open_console, refused
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
@@ -18,7 +19,6 @@ from storage.lease import Lease
 from storage.names import sweep_of
 from storage.record import load_study, stages_of
 from storage.remove import remove_study
-from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, folder_of, url_of
 
 NOT_DONE = 1

@@ -12,10 +12,10 @@ from rich.console import Console
 from data.errors import DataError
 from data.findings import counted
 from reports.ablation import write_report
+from reports.console import open_console, refused
 from reports.deployment import decide
 from reports.evidence import read_evidence
-from reports.inference.effect import Effect
-from reports.inference.verdict import ALPHA
+from reports.section import with_interval
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing, open_storage
 from storage.drain import Drain
@@ -24,7 +24,6 @@ from storage.lease import take_lease
 from storage.names import HOLDOUT, sweep_of
 from trial import sweep_options as option
 from trial.cluster import cluster
-from trial.console import open_console, refused
 from trial.holdout_read import HoldoutRead, hold_out_stage, note_read, plan_read, whole_market
 from trial.options import Runs, Storage, SweepName, folder_of
 from trial.request import SweepRequest
@@ -119,17 +118,12 @@ def _tell(storage: RDBStorage, read: HoldoutRead, request: SweepRequest, console
     if standing is not None and found.winner is not None:
         console.print(
             f"hold-out: {counted(standing.level.num_days, 'day')}, {counted(standing.level.num_seeds, 'seed')}, RankIC "
-            f"at {found.winner.horizon} days {_shown(standing.level)}"
+            f"at {found.winner.horizon} days {with_interval(standing.level)}"
         )
         for name, less in standing.less.items():
-            console.print(f"hold-out: minus {name} {_shown(less)}")
+            console.print(f"hold-out: minus {name} {with_interval(less)}")
     console.print(f"deploy: {found.decision}, because {found.why}", markup=False)
     console.print(f"report: {report}", soft_wrap=True)
-
-
-def _shown(found: Effect) -> str:
-    low, high = found.interval(1 - ALPHA)
-    return f"{found.mean:+.4f} ({low:+.4f} .. {high:+.4f})"
 
 
 if __name__ == "__main__":

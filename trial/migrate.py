@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 
 from data.findings import counted
+from reports.console import open_console, refused
 from search_spaces.errors import SpaceError
+from storage.address import store_address
 from storage.copy import Copied, copy_study
 from storage.database import away_in_words, open_existing, open_storage, shown_url
 from storage.errors import StorageError
 from storage.lease import Lease
 from storage.names import sweep_of
-from storage.record import load_study
-from trial.console import open_console, refused
-from trial.settings import store_address
+from storage.record import load_study, study_names
 
 Store = Annotated[str, typer.Argument(help="Database: sqlite:///FILE, postgresql://USER@HOST/DB, or env:NAME.")]
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -42,7 +42,7 @@ def migrate(
             store = open_existing(here)
             if shown_url(here) == shown_url(there):
                 raise StorageError("FROM and TO must be two stores, but they are one.")
-            names = name or [study.study_name for study in store.get_all_studies()]
+            names = name or sorted(study_names(store))
             if not names:
                 raise StorageError(f"FROM must hold studies, but {shown_url(here)} holds none.")
             for each in names:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from storage.address import store_of
 from storage.database import Address
-from trial.settings import read_settings, store_of
+from trial.settings import read_settings
 
 StudyName = Annotated[str, typer.Argument(help="Study, such as gat_ablation or gat_ablation.confirm.")]
 SweepName = Annotated[str, typer.Argument(help="Study, such as gat_ablation; its confirm study goes with it.")]

@@ -14,6 +14,7 @@ from statsmodels.regression.linear_model import OLS
 
 from data.errors import DataError
 from model.metrics import rank_ic
+from reports.console import open_console, refused
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
 from storage.database import open_existing
@@ -21,7 +22,6 @@ from storage.errors import StorageError
 from storage.record import TrialRecord, read_records
 from trial.baselines import BASELINES, baseline_scores, refuse_unknown
 from trial.build import blocks_of
-from trial.console import open_console, refused
 from trial.options import Runs, Storage, folder_of
 from trial.scorecard import Card, scorecard
 from trial.train_request import TrainRequest, prepare_training

@@ -17,13 +17,13 @@ from data.errors import DataError
 from data.prepare import prepare
 from data.progress import Shown
 from data.store import MarketStore
+from reports.console import open_console, refused
 from search_spaces.config import TrialConfig, validated
 from search_spaces.errors import SpaceError
 from storage.database import open_existing
 from storage.errors import StorageError
 from storage.provenance import read_provenance
 from storage.record import TrialRecord, load_study, read_records
-from trial.console import open_console, refused
 from trial.facts import whole_provenance
 from trial.interrupt import Interruption
 from trial.machine import Machine

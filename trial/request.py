@@ -29,6 +29,7 @@ from search_spaces.errors import SpaceError
 from search_spaces.objectives import find_objectives, parse_constraint
 from search_spaces.space import DEMO, Budget, SearchSpace
 from search_spaces.train import weights_for
+from storage.address import store_of
 from storage.database import Address, check_reachable, check_url, open_existing
 from storage.errors import StorageError
 from storage.lease import check_joinable
@@ -38,7 +39,7 @@ from trial.cell_plan import MAX_SEEDS
 from trial.duration import in_units
 from trial.order import Goal
 from trial.resources import Resources, check_cluster
-from trial.settings import read_settings, store_of
+from trial.settings import read_settings
 from trial.tracking import refuse_missing_trackers
 from trial.tuning import MAX_DRAWS, TUNE_SEEDS, quasi_random_points
 

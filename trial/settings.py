@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import sqlalchemy as sa
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -17,10 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from data.rules import meant
 from model.config import CheckpointedSlot
 from search_spaces.errors import SpaceError
-from storage.database import Address
 
 ENV_FILE = ".env"
-FROM_ENVIRONMENT = "env:"
 
 
 class Settings(BaseSettings):
@@ -96,36 +92,6 @@ def read_settings() -> Settings:
             f"ATFT_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
         )
         raise SpaceError(f"machine settings (environment or .env) must be valid, but {wrong}.") from error
-
-
-def store_of(text: str | None, runs: Path) -> Address:
-    """The store that was asked for, or the folder's own."""
-    return f"sqlite:///{runs}/sweeps.db" if text is None else store_address(text)
-
-
-def store_address(text: str) -> Address:
-    """Where a store is: as it was typed, or, for 'env:NAME' and 'postgresql://USER:env:NAME@HOST/DB', with what the
-    variable NAME holds: the whole URL, or the password.
-
-    Raises:
-        SpaceError: no such variable, or what it holds is no URL.
-    """
-    if text.startswith(FROM_ENVIRONMENT):
-        try:
-            return sa.make_url(_variable(text.removeprefix(FROM_ENVIRONMENT)))
-        except sa.exc.ArgumentError:  # which would repeat what it is
-            raise SpaceError(f"{text} must hold a database URL such as postgresql://USER:PASSWORD@HOST/DB.") from None
-    match = re.fullmatch(r"(\w+://[^:/@]+):env:(\w+)@(.*)", text)
-    if match is None:
-        return text
-    return sa.make_url(f"{match[1]}@{match[3]}").set(password=_variable(match[2]))
-
-
-def _variable(name: str) -> str:
-    value = os.environ.get(name)
-    if not value:
-        raise SpaceError(f"env:{name} must name a variable that is set, but {name} is not. Export it first.")
-    return value
 
 
 def _refuse_unknown() -> None:

@@ -23,7 +23,7 @@ from search_spaces.knob import Range
 from search_spaces.space import REFERENCE
 from storage.lease import Lease
 from storage.names import CONFIRM, TUNE, studies_of
-from storage.record import TrialRecord, best_complete, read_records
+from storage.record import TrialRecord, best_complete, read_records, study_names
 from storage.study import DRIVER, StudyStore
 from trial.adoption import Adoption
 from trial.budget import Budget
@@ -102,7 +102,7 @@ class Opening:
     def check(self) -> None:
         """Before anything runs: definitions are the same, and no trial of a dead driver stays RUNNING."""
         refuse_other_definitions(self.storage, self.name, self.prepared)
-        known = {study.study_name for study in self.storage.get_all_studies()}
+        known = study_names(self.storage)
         for study in studies_of(self.name):
             if study in known:
                 self._take_up(StudyStore(self.storage, study, guard=self.lease.renew))
@@ -190,7 +190,7 @@ class Opening:
         return None if found is None else found.plain()
 
     def _best_of_search(self) -> TrialRecord | None:
-        known = {study.study_name for study in self.storage.get_all_studies()}
+        known = study_names(self.storage)
         return best_complete(read_records(self.storage, self.name)) if self.name in known else None
 
     def _budget(self, study: StudyStore, patience: int | None = None) -> Budget:

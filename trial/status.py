@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from data.findings import counted
+from reports.console import open_console, refused
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
 from storage.lease import Holder, holder_of
 from storage.names import sweep_of
 from storage.record import TrialRecord, best_complete, read_records, stages_of
-from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, url_of
 
 REFRESH_SECONDS = 2.0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from reports.console import open_console, refused
 from storage.database import away_in_words, open_existing
 from storage.drain import LOOK_SECONDS, ask_to_stop
 from storage.errors import StorageError
 from storage.lease import holder_of
 from storage.names import sweep_of
 from storage.record import stages_of
-from trial.console import open_console, refused
 from trial.options import Runs, Storage, SweepName, url_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)

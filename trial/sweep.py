@@ -7,11 +7,11 @@ from pathlib import Path
 import typer
 
 from data.errors import DataError
+from reports.console import open_console, refused
 from search_spaces import SPACES
 from search_spaces.errors import SpaceError
 from storage.errors import StorageError
 from trial import sweep_options as option
-from trial.console import open_console, refused
 from trial.duration import parse_duration
 from trial.request import SweepRequest, prepare_sweep
 from trial.resources import ClusterError, Resources, parse_memory

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from data.errors import DataError
+from reports.console import open_console, refused
 from search_spaces.errors import SpaceError
 from storage.errors import StorageError
 from trial.checkpoint import CheckpointError
-from trial.console import open_console, refused
 from trial.logs import logging_to_terminal
 from trial.options import Runs, Storage, folder_of
 from trial.single import TrainOutcome, next_phase, run_training

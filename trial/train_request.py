@@ -19,13 +19,14 @@ from data.synthetic import SyntheticConfig, synthetic_panel
 from search_spaces.config import TrialConfig, validated
 from search_spaces.errors import SpaceError
 from search_spaces.train import weights_for
+from storage.address import store_of
 from storage.database import Address, check_reachable
 from trial.build import fold_of
 from trial.checkpoint import read_checkpoint
 from trial.phase import Span, spans
 from trial.request import STUDY_NAME, removed_where_refused
 from trial.scorecard import GROUPS, refuse_groups
-from trial.settings import Settings, read_settings, store_of
+from trial.settings import Settings, read_settings
 from trial.tracking import refuse_missing_trackers
 
 

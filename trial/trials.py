@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from data.findings import counted
+from reports.console import open_console, refused
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
 from storage.record import BROKEN, COLUMNS, OTHERS, TrialRecord, read_records, to_frame
-from trial.console import open_console, refused
 from trial.live import in_a_line
 from trial.options import Runs, Storage, StudyName, url_of
 

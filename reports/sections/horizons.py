@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from reports.deployment import Standing, find_winner, standing_at
 from reports.evidence import Evidence
-from reports.inference.effect import Effect
-from reports.inference.verdict import ALPHA
-from reports.section import Section, nothing, signed, table
+from reports.section import Section, nothing, table, with_interval
 
 TITLE = "Horizons"
 LEAD = (
@@ -29,9 +27,5 @@ def build(evidence: Evidence) -> Section:
 
 
 def _row(name: str, one: Standing, names: list[str]) -> tuple[str, ...]:
-    return name, _shown(one.level), *(_shown(one.less[other]) if other in one.less else "" for other in names)
-
-
-def _shown(found: Effect) -> str:
-    low, high = found.interval(1 - ALPHA)
-    return f"{signed(found.mean)} ({signed(low)} .. {signed(high)})"
+    minus = (with_interval(one.less[other]) if other in one.less else "" for other in names)
+    return name, with_interval(one.level), *minus

@@ -7,10 +7,8 @@ import html
 from reports.deployment import Winner, decide
 from reports.evidence import Evidence
 from reports.forest import verdict_forest
-from reports.inference.effect import Effect
-from reports.inference.verdict import ALPHA
 from reports.judged import judge
-from reports.section import Section, paragraph, signed, table
+from reports.section import Section, paragraph, signed, table, with_interval
 from reports.sections.backtest import break_even
 
 EXPLORATORY = "Exploratory, no verdict: there are no confirm folds, so that arms are compared on the search's own days."
@@ -52,7 +50,7 @@ def _expected(winner: Winner) -> list[str]:
         return []
     return [
         f"The search promised {signed(winner.search)}; {signed(winner.luck)} of it was luck, or of its days. Expect "
-        f"{_level(winner.confirm.level)}."
+        f"{with_interval(winner.confirm.level)}."
     ]
 
 
@@ -69,21 +67,16 @@ def _traded(evidence: Evidence) -> list[str]:
 def _standings(winner: Winner) -> str:
     """Winner and simple predictors, on the days it was chosen on and on those it was not."""
     headings = [f"RankIC at {winner.horizon} days", "search fold", "confirm folds, 95 %", "winner minus it, 95 %"]
-    rows = [[f"winner ({winner.arm})", signed(winner.search), _level(winner.confirm.level), ""]]
+    rows = [[f"winner ({winner.arm})", signed(winner.search), with_interval(winner.confirm.level), ""]]
     for name, level in winner.confirm.levels.items():
-        rows.append([name, "", _level(level), _level(winner.confirm.less[name])])
+        rows.append([name, "", with_interval(level), with_interval(winner.confirm.less[name])])
     if winner.holdout is not None:
         headings += ["hold-out, 95 %", "winner minus it, 95 %"]
-        rows[0] += [_level(winner.holdout.level), ""]
+        rows[0] += [with_interval(winner.holdout.level), ""]
         for row in rows[1:]:
             there = (winner.holdout.levels.get(row[0]), winner.holdout.less.get(row[0]))
-            row += [_level(each) if each is not None else "" for each in there]
+            row += [with_interval(each) if each is not None else "" for each in there]
     return table(headings, rows)
-
-
-def _level(found: Effect) -> str:
-    low, high = found.interval(1 - ALPHA)
-    return f"{signed(found.mean)} ({signed(low)} .. {signed(high)})"
 
 
 def _strip(evidence: Evidence) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reports.evidence import Evidence
-from reports.section import Section, paragraph, signed, table
+from reports.section import Section, paragraph, short, signed, table
 
 LEAD = "All search trials; parameters of a block that is off do not exist."
 
@@ -20,7 +20,7 @@ def build(evidence: Evidence) -> Section:
             signed(r.value),
             len(r.curve),
             _seconds(r.attributes),
-            *(_short(r.params.get(n)) for n in names),
+            *(short(r.params.get(n)) for n in names),
         )
         for r in records
     ]
@@ -31,7 +31,3 @@ def build(evidence: Evidence) -> Section:
 def _seconds(attributes: dict[str, object]) -> str | None:
     seconds = attributes.get("wall_seconds")
     return f"{seconds:.1f}" if isinstance(seconds, float) else None
-
-
-def _short(value: object) -> object:
-    return f"{value:.3g}" if isinstance(value, float) else value

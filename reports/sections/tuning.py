@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 
 from reports.evidence import Evidence, StudyEvidence
-from reports.section import Section, paragraph, signed, table
+from reports.section import Section, paragraph, short, signed, table
 
 TITLE = "Equal tuning"
 LEAD = (
@@ -26,7 +26,7 @@ def build(evidence: Evidence) -> Section:
         (
             draw,
             *(_mean(own.get(draw), confirmed.get(arm) == draw) for arm, own in means.items()),
-            *(_short(point[name]) for name in names),
+            *(short(point[name]) for name in names),
         )
         for draw, point in enumerate(points)
     ]
@@ -57,7 +57,3 @@ def mean_values(tune: StudyEvidence) -> dict[str, dict[int, float]]:
 
 def _mean(value: float | None, is_best: bool) -> str:
     return signed(value) + (" *" if is_best else "")
-
-
-def _short(value: object) -> object:
-    return f"{value:.3g}" if isinstance(value, float) else value

@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from search_spaces.errors import SpaceError
 from trial.machine import Machine
-from trial.settings import Settings, read_settings, store_address
+from trial.settings import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
+READERS = (ROOT / "trial/settings.py", ROOT / "storage/address.py")  # the latter: a variable that an option names
 READING = ("environ", "environb", "getenv")
 PACKAGES = ("model", "data", "storage", "search_spaces", "reports", "trial")
 
@@ -44,7 +44,7 @@ def readers(tree: ast.AST) -> list[int]:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_nobody_else_reads_the_environment(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
-        if path == ROOT / "trial/settings.py":
+        if path in READERS:
             continue
         assert readers(ast.parse(path.read_text())) == [], path
 
@@ -122,32 +122,3 @@ def test_a_worker_is_told_all_that_concerns_it() -> None:
     machine = Machine.of(settings, "cpu")
     for name in type(machine).model_fields.keys() & type(settings).model_fields.keys() - {"device"}:
         assert getattr(machine, name) == getattr(settings, name), name
-
-
-class TestStoreAddress:
-    def test_a_variable_holds_the_whole_url(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("SWEEP_STORE", "postgresql://user:geheim@host/db")
-        found = store_address("env:SWEEP_STORE")
-        assert isinstance(found, sa.URL)
-        assert (found.password, found.host) == ("geheim", "host")
-        assert "geheim" not in f"{found}{found!r}"
-
-    def test_or_the_password_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("SWEEP_PASSWORD", "ge:he@im/")
-        found = store_address("postgresql://user:env:SWEEP_PASSWORD@host:5433/db")
-        assert isinstance(found, sa.URL)
-        assert (found.username, found.password, found.port, found.database) == ("user", "ge:he@im/", 5433, "db")
-
-    def test_anything_else_is_what_it_is(self) -> None:
-        assert store_address("sqlite:///runs/sweeps.db") == "sqlite:///runs/sweeps.db"
-
-    @pytest.mark.parametrize("text", ["env:NOT_SET", "postgresql://user:env:NOT_SET@host/db"])
-    def test_a_variable_that_is_not_set_is_named(self, text: str) -> None:
-        with pytest.raises(SpaceError, match="NOT_SET is not"):
-            store_address(text)
-
-    def test_nonsense_is_not_repeated(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("SWEEP_STORE", "geheim")
-        with pytest.raises(SpaceError, match="must hold a database URL") as refusal:
-            store_address("env:SWEEP_STORE")
-        assert "geheim" not in str(refusal.value)
