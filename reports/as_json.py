@@ -14,6 +14,7 @@ import typer
 
 from reports.deployment import Deployment, Standing, Winner, decide
 from reports.evidence import Evidence, StudyEvidence
+from reports.factorial import FactorialFindings, factorial_findings
 from reports.inference.effect import Effect
 from reports.inference.verdict import ALPHA, Verdict
 from reports.judged import Judged, judge, short_word, word
@@ -46,6 +47,8 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
         why_no_verdict: in words; None where there are verdicts.
         verdicts: by retuned arm: word (helps, hurts, no_difference, undecided), words (the report's), adjusted_p
             (Holm's), and an effect, of which low and high hold for all arms at once.
+        interactions: of a factorial design, by effect: words, adjusted_p (Benjamini and Hochberg's), aliases (what it
+            cannot be told from), and an effect; empty without one.
         exploratory: by other arm: kind (fixed, placebo, winner), words, adjusted_p (Benjamini and Hochberg's), and an
             effect.
 
@@ -63,6 +66,7 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
         "deployment": _deployment(decide(evidence)),
         "search_luck": _luck(measure_luck(evidence)),
         "backtest": evidence.backtest,
+        "interactions": _interactions(factorial_findings(evidence.confirm)),
         **_findings(judged),
     }
     return {key: _plain(value) for key, value in content.items()}
@@ -139,6 +143,20 @@ def _standing(standing: Standing) -> dict[str, Any]:
 def _level(found: Effect) -> dict[str, Any]:
     """Of a simple predictor, which has no seeds."""
     return {key: value for key, value in effect_as_json(found).items() if key not in ("degrees", "seeds", "days")}
+
+
+def _interactions(found: FactorialFindings | str) -> dict[str, Any]:
+    if isinstance(found, str):
+        return {}
+    return {
+        each.name: {
+            "words": each.in_words,
+            "adjusted_p": each.adjusted_p,
+            "aliases": list(each.aliases),
+            **effect_as_json(each.effect),
+        }
+        for each in found.effects
+    }
 
 
 def _findings(judged: Judged | str) -> dict[str, Any]:

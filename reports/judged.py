@@ -11,6 +11,7 @@ from reports.inference.effect import MIN_SEEDS, Effect, effect
 from reports.inference.verdict import ALPHA, EQUIVALENCE, Verdict, Word, benjamini_hochberg, verdicts
 
 RETUNED, FIXED = "retuned", "fixed"
+RUN = "run"  # of a factorial design, whose runs are compared together (`reports.factorial`)
 VERDICTS = {
     Word.HURTS: "hurts",
     Word.HELPS: "helps",
@@ -73,9 +74,9 @@ def judge(confirm: StudyEvidence | None) -> Judged | str:
     if not enough:
         return "no arm and the reference completed two common seeds on every fold"
     kinds = confirm.attributes.get("arm_kinds", {})
-    equivalence = float(confirm.attributes.get("equivalence", EQUIVALENCE))
+    equivalence = equivalence_of(confirm)
     retuned = [arm for arm in enough if kinds.get(arm) == RETUNED]
-    others = {arm: effect(each.d_ST, horizon) for arm, each in enough.items() if arm not in retuned}
+    others = {arm: effect(each.d_ST, horizon) for arm, each in enough.items() if kinds.get(arm) not in (RETUNED, RUN)}
     adjusted = benjamini_hochberg([found.p_value for found in others.values()])
     return Judged(
         horizon,
@@ -92,6 +93,11 @@ def judge(confirm: StudyEvidence | None) -> Judged | str:
         equivalence,
         bool(confirm.attributes.get("exploratory", False)),
     )
+
+
+def equivalence_of(confirm: StudyEvidence) -> float:
+    """X, as it was declared before launch."""
+    return float(confirm.attributes.get("equivalence", EQUIVALENCE))
 
 
 def word(verdict: Verdict, equivalence: float) -> str:

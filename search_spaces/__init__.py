@@ -13,13 +13,18 @@ from search_spaces.gat_ablation import SPACE as GAT_ABLATION
 from search_spaces.gnn_zoo import SPACE as GNN_ZOO
 from search_spaces.graph import SPACE as GRAPH
 from search_spaces.improvements import SPACE as IMPROVEMENTS
+from search_spaces.interactions import SPACE as INTERACTIONS
 from search_spaces.norm_ablation import SPACE as NORM_ABLATION
 from search_spaces.space import SearchSpace
 from search_spaces.training import SPACE as TRAINING
 
 __all__ = ["SPACES", "digest_of", "find_space"]
 SPACES: dict[str, SearchSpace] = {
-    space.name: space for space in (GAT_ABLATION, NORM_ABLATION, IMPROVEMENTS, GNN_ZOO, GRAPH, FEATURES, TRAINING, FULL)
+    space.name: space
+    for space in (
+        *(GAT_ABLATION, NORM_ABLATION, INTERACTIONS, IMPROVEMENTS),
+        *(GNN_ZOO, GRAPH, FEATURES, TRAINING, FULL),
+    )
 }
 
 

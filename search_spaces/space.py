@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from optuna.trial import Trial
 
@@ -29,8 +29,23 @@ class Arm:
     changes: Mapping[str, Any]  # dotted keys, as TrialConfig.replace takes them
     is_placebo: bool = False  # keeps the block and takes what it works on: what is left is not the block's merit
 
+    @property
+    def kind(self) -> str:
+        """Of one that is not retuned."""
+        return "placebo" if self.is_placebo else "fixed"
+
     def apply(self, reference: TrialConfig) -> TrialConfig:
         return reference.replace(**self.changes)
+
+
+class Design(Protocol):
+    """Arms that are compared together, not one by one (`search_spaces.factorial`)."""
+
+    def check(self, base: TrialConfig) -> None:
+        """Raises SpaceError where the design means nothing on `base`."""
+
+    def plain(self) -> dict[str, Any]:
+        """As a study keeps it."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +86,13 @@ class SearchSpace:
     scheduler: Scheduler = field(default_factory=Scheduler)
     equivalence: float = 0.005  # X: a difference of daily RankIC that nobody would act on, declared before launch
     knobs: tuple[Knob, ...] = ()  # that the reference and each retuned arm are tuned by
+    design: Design | None = None  # that the arms are the runs of, all at the reference's tuning
 
     @property
     def retuned(self) -> tuple[str, ...]:
         """Arms that get a tuning of their own, as the reference does: the first ones that are no placebo."""
         switches = [name for name, arm in self.arms.items() if not arm.is_placebo]
-        return tuple(switches[:MOST_RETUNED]) if self.knobs else ()
+        return tuple(switches[:MOST_RETUNED]) if self.knobs and self.design is None else ()
 
     def suited(self, features: Sequence[str], data: DataConfig) -> SearchSpace:
         """This space for a market of these features, under these settings.
@@ -90,8 +106,10 @@ class SearchSpace:
         """This space with some of its arms, in the order given.
 
         Raises:
-            SpaceError: it has no such arm.
+            SpaceError: it has no such arm, or its arms belong together.
         """
+        if self.design is not None:
+            raise SpaceError(f"the arms of space {self.name!r} must all be run: they are one design. Leave --arms out.")
         for name in names:
             if name not in self.arms:
                 raise SpaceError(f"an arm of space {self.name!r} must be one of: {', '.join(self.arms)}; got {name!r}.")
@@ -108,6 +126,8 @@ class SearchSpace:
                 f"no arm of space {self.name!r} may be named {REFERENCE!r}: that is what arms differ from."
             )
         self._refuse_switches_that_are_knobs()
+        if self.design is not None:
+            self.design.check(base)
         configs = {REFERENCE: base.replace(arm=REFERENCE)}
         for name, arm in self.arms.items():
             configs[name] = arm.apply(base).replace(arm=name)

@@ -153,6 +153,7 @@ class Opening:
             self.console.print("confirm: not begun, because no draw of the reference is COMPLETE with all its seeds")
             return None
         arms, winner = with_winner(arms, self._best_of_search())
+        design = None if self.prepared.space.design is None else self.prepared.space.design.plain()
         facts = {
             "reference_arm": REFERENCE,
             "winner": winner,
@@ -162,6 +163,7 @@ class Opening:
             "equivalence": self.prepared.space.equivalence,
             "exploratory": not self.prepared.splits.are_separate,
             "pilot": self._pilot(tuning, best),
+            "design": design,
         }
         study = self._opened(f"{self.name}{CONFIRM}", ["maximize"], facts)
         budget = self._budget(study)
@@ -176,7 +178,7 @@ class Opening:
         def configure(cell: Cell) -> TrialConfig:
             return arms[cell["arm"]].config.replace(seed=cell["seed"], fold=cell["fold"])
 
-        needs_seed = partial(needs_more_seeds, study, arms) if self.prepared.may_add_seeds else None
+        needs_seed = partial(needs_more_seeds, study, arms, design) if self.prepared.may_add_seeds else None
         place = self._place(budget)
         plan = CellPlan(study, ranges, cells, configure, place, self.prepared.num_seeds, needs_seed)
         return Stage("confirm", study, plan, None, budget)

@@ -11,6 +11,7 @@ from typing import Any
 from scipy.stats import qmc
 
 from reports.daily import DailyPairs, daily_pairs, primary_horizon
+from reports.factorial import find_effects
 from reports.inference.effect import effect, needs_seeds
 from search_spaces.config import TrialConfig, validated
 from search_spaces.knob import Knob, points_at
@@ -79,7 +80,7 @@ class ConfirmArm:
     """What is confirmed under a name."""
 
     config: TrialConfig
-    kind: str  # reference, retuned, fixed, placebo, winner
+    kind: str  # reference, retuned, fixed, placebo, run (of a design), winner
     summary: str
 
 
@@ -115,7 +116,7 @@ def confirm_arms(
                 twin = f"{name}{FIXED}"
                 arms[twin] = ConfirmArm(fixed.replace(arm=twin), "fixed", f"{arm.summary}; the reference's tuning")
         else:
-            arms[name] = ConfirmArm(fixed, "placebo" if arm.is_placebo else "fixed", arm.summary)
+            arms[name] = ConfirmArm(fixed, arm.kind, arm.summary)
     return arms
 
 
@@ -138,17 +139,26 @@ def with_winner(
     return {**arms, WINNER: own}, {"trial": best.number, "arm": WINNER}
 
 
-def needs_more_seeds(study: StudyStore, arms: Mapping[str, ConfirmArm]) -> bool:
-    """Whether the seeds are much of an effect's error, for the arms that get a verdict; no sign is looked at."""
+def needs_more_seeds(study: StudyStore, arms: Mapping[str, ConfirmArm], design: Mapping[str, Any] | None) -> bool:
+    """Whether the seeds are much of an effect's error, for the arms that get a verdict; no sign is looked at.
+
+    Args:
+        study: of the confirm stage.
+        arms: that it confirms.
+        design: that they are the runs of, as a study keeps it; then its effects are looked at.
+    """
     records = read_records(study.storage, study.name)
     horizons = next((record.config["data"]["horizons"] for record in records if record.config), None)
     if horizons is None:
         return False
     horizon = primary_horizon(horizons)
+    if design is not None:
+        found = find_effects(records, design["levels"], design["aliases"], horizon)
+        return not isinstance(found, str) and any(needs_seeds(each.effect) for each in found.effects)
     judged = {name for name, arm in arms.items() if arm.kind == "retuned"} or {*arms} - {REFERENCE}
     pairs = daily_pairs(records, REFERENCE, horizon)
-    found = [effect(each.d_ST, horizon) for name, each in pairs.items() if name in judged and _is_enough(each)]
-    return any(map(needs_seeds, found))
+    effects = [effect(each.d_ST, horizon) for name, each in pairs.items() if name in judged and _is_enough(each)]
+    return any(map(needs_seeds, effects))
 
 
 def _is_enough(pairs: DailyPairs) -> bool:

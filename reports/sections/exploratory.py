@@ -21,7 +21,7 @@ def build(evidence: Evidence) -> Section:
     if isinstance(judged, str):
         return nothing("exploratory", TITLE, LEAD, judged)
     if not judged.exploratory:
-        return nothing("exploratory", TITLE, LEAD, "every arm was retuned")
+        return nothing("exploratory", TITLE, LEAD, "every arm was retuned, or belongs to a design")
     assert evidence.confirm is not None, "it was judged"
     about, found = evidence.confirm.attributes["arm_summaries"], judged.exploratory
     rows = {

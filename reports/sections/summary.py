@@ -12,6 +12,9 @@ from reports.section import Section, paragraph, signed, table, with_interval
 from reports.sections.backtest import break_even
 
 EXPLORATORY = "Exploratory, no verdict: there are no confirm folds, so that arms are compared on the search's own days."
+DESIGN = (
+    '<p>Exploratory, no verdict: the arms are one design, and <a href="#interactions">its effects</a> are below.</p>'
+)
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
 
@@ -113,6 +116,7 @@ def _verdicts(evidence: Evidence) -> list[str]:
     if isinstance(judged, str):
         return [paragraph(f"Undecided: {judged}.")]
     if not judged.verdicts:
-        return [paragraph("Exploratory, no verdict: no arm has a tuning of its own.")]
+        is_design = evidence.confirm is not None and evidence.confirm.attributes.get("design") is not None
+        return [DESIGN if is_design else paragraph("Exploratory, no verdict: no arm has a tuning of its own.")]
     told = f"Each switch turned off, against the reference, both as tuned; daily RankIC at {judged.horizon} days."
     return [paragraph(EXPLORATORY if judged.is_exploratory else told), verdict_forest(judged)]

@@ -41,6 +41,12 @@ ABOUT = {
     "winner": {"trial": 1, "arm": REFERENCE},
     "draws": {REFERENCE: 1, "no_gat": 0},
     "equivalence": 0.005,
+    "design": {
+        "factors": {"gat": "neighbours are heard"},
+        "levels": {REFERENCE: {"gat": 1}, "no_gat": {"gat": -1}},
+        "aliases": [["gat"]],
+        "resolution": 5,
+    },
     "reference_backtest": {"sides": {"long_short": SIDE | {"sharpe": 1.2}}},
     "backtest": {
         "arm": REFERENCE,

@@ -25,13 +25,15 @@ from storage.study import StudyStore
 from tests.reports.conftest import add_trial, make_study
 from tests.reports.test_deployment import GOOD, with_holdout
 
+NAMED = ("counts", "predictors", "verdicts", "exploratory", "interactions")  # whose keys are names
+
 
 def keys_of(value: Any) -> Iterator[str]:
     """Every key, but the names of arms, predictors and studies."""
     if isinstance(value, dict):
         for key, each in value.items():
             yield key
-            named = each.values() if key in ("counts", "predictors", "verdicts", "exploratory") else [each]
+            named = each.values() if key in NAMED else [each]
             for inner in named:
                 yield from keys_of(inner)
 
@@ -66,6 +68,7 @@ def test_it_is_what_the_findings_are(
     assert shuffled["mean"] == pytest.approx(-0.005)
     assert shuffled["words"] == judged.exploratory["shuffled"].in_words
     assert shuffled["adjusted_p"] == judged.exploratory["shuffled"].adjusted_p
+    assert found["interactions"]["gat"]["mean"] == pytest.approx(-found["verdicts"]["no_gat"]["mean"])
     counted = dict.fromkeys(("num_complete", "num_pruned", "num_fail", "num_running", "num_waiting"), 0)
     assert found["counts"]["demo"] == counted | {"num_complete": 4, "num_pruned": 2, "num_fail": 1}
     assert found["counts"]["demo.tune"] == counted | {"num_complete": 7, "num_fail": 1}
@@ -104,7 +107,7 @@ def test_what_is_missing_is_none_and_says_why(storage: RDBStorage) -> None:
     for name in ("best_search", "tried", "horizon", "equivalence"):
         assert found[name] is None, name
     assert found["deployment"]["winner"] is None
-    assert found["verdicts"] == found["exploratory"] == {}
+    assert found["verdicts"] == found["exploratory"] == found["interactions"] == {}
 
 
 def test_what_is_no_finite_number_is_none(search: StudyStore, confirm: StudyStore, storage: RDBStorage) -> None:

@@ -94,7 +94,7 @@ class TestEverySpace:
         assert len(set(hashes)) == len(hashes)
 
     def test_retunes_no_more_than_four_arms_and_no_placebo(self, space: SearchSpace) -> None:
-        assert 1 <= len(space.retuned) <= 4
+        assert len(space.retuned) in (range(1, 5) if space.design is None else [0])
         assert not any(space.arms[name].is_placebo for name in space.retuned)
 
 
