@@ -27,11 +27,15 @@ USUAL: dict[str, tuple[str, ...]] = {
     "volume": ("adjustmentvolume", "adjvolume", "volume", "vol", "tradingvolume"),
     "turnover": ("turnovervalue", "tradingvalue", "dollarvolume", "amount"),
     "returns": ("returns1d", "return1d", "ret1d", "dailyreturn", "returns"),
+    "borrow_fee": ("borrowfee", "borrowrate", "lendingfee", "lendingrate", "stockloanfee", "shortfee"),
+    "shortable": ("shortable", "isshortable", "shortsellable", "lendable"),
     "sector": ("sector", "sector17code", "gicssector", "sector17", "sectorcode", "sector33code", "sector33"),
     "industry": ("industry", "sector33code", "gicsindustry", "subindustry", "sector33", "industrycode"),
     "section": ("section", "marketcode", "listingsection", "marketsection", "marketsegment"),
     "security_type": ("securitytype", "instrumenttype"),
 }
+OPTIONAL = ("volume", "turnover", "returns", "borrow_fee", "shortable")  # numeric roles beside the prices
+ALSO_FEATURES = ("returns", "borrow_fee", "shortable")  # a column of these may be learned from as well
 PRICE_SETS = tuple({role: f"{prefix}{role}" for role in PRICES} for prefix in ("adjustment", "adjusted", "adj", ""))
 ADJUSTED_CLOSES = {_prices["close"] for _prices in PRICE_SETS[:-1]}
 EXCLUDED, TEXT = "excluded", "text is no number"
@@ -84,7 +88,7 @@ class Columns:
     @property
     def bars(self) -> list[str]:
         """Numeric roles that are there, in a fixed order: what `bars.npy` holds."""
-        return [role for role in (*PRICES, "volume", "turnover", "returns") if role in self.roles]
+        return [role for role in (*PRICES, *OPTIONAL) if role in self.roles]
 
     @property
     def labels(self) -> list[str]:
@@ -101,7 +105,7 @@ def settle_columns(source: Source, config: DataConfig) -> Columns:
     names = list(source.schema)
     roles = _roles(source, config)
     targets, spare = _targets(names, roles, config)
-    taken = {*roles.values(), *targets.values()} - {roles.get("returns", "")}
+    taken = {*roles.values(), *targets.values()} - {roles.get(role, "") for role in ALSO_FEATURES}
     own, unused = _own_features(source, config, taken)
     is_built_in = _is_built_in(roles, own, config)
     _refuse_idle_exclusions(names, is_built_in, config)

@@ -40,6 +40,8 @@ class ColumnsConfig(Frozen):
     volume: Name | None = None
     turnover: Name | None = Field(None, description="traded value; without it close x volume")
     returns: Name | None = Field(None, description="one-day return up to the close: for graphs where there is no close")
+    borrow_fee: Name | None = Field(None, description="yearly fee of a short position, a fraction; for backtests")
+    shortable: Name | None = Field(None, description="1 where the stock can be sold short, else 0; for backtests")
     sector: Name | None = None
     industry: Name | None = None
     section: Name | None = Field(None, description="listing section, may change by date")

@@ -70,7 +70,7 @@ def _result(
             result = backtest(score_DN[days.start : days.stop], traded, own_rules)
             found["sides"][side] = _plain(result, market, days)
             if side == "long_short":
-                found |= _exposed(result, market, days)
+                found |= _exposed(result, market, days) | {"borrow_assumed": result.borrow_assumed}
     except ValueError as error:
         return {"why": str(error).rstrip(".")}
     return found
@@ -84,6 +84,8 @@ def _told(rules: Rules, market: MarketStore) -> dict[str, Any]:
         "section_bps": {names[code]: bps for code, bps in (rules.section_bps or {}).items()},
         "borrow_fee": rules.borrow_fee,
         "capital": rules.capital,
+        "has_fees": "borrow_fee" in market.meta.bars,
+        "has_shortable": "shortable" in market.meta.bars,
     }
 
 
@@ -112,20 +114,32 @@ def _scores(files: list[Path | None], market: MarketStore, horizon: int) -> tupl
 
 
 def _market(market: MarketStore, days: range) -> Market:
-    """What can be traded: where the panel has bars, not what was locked at a limit or had no volume."""
+    """What can be traded: where the panel has bars, not what was locked at a limit or had no volume. Where it is not
+    known that a stock can be sold short, it is not."""
     rows = slice(days.start, days.stop)
     returns_DN = np.expm1(np.asarray(market.returns[rows], np.float64))
     present_DN = np.array(market.present[rows])
     returns_DN[~present_DN] = np.nan
-    tradable_DN, price_DN = present_DN, None
-    if "close" in market.meta.bars:
-        table = np.load(market.folder / "bars.npy", mmap_mode="r")
-        bars = {name: np.asarray(table[rows, :, n], np.float64) for n, name in enumerate(market.meta.bars)}
-        tradable_DN, price_DN = present_DN & tradable_entries(bars), bars["close"]
+    bars = _bars(market, rows)
     section_DN = None
     if "section" in market.meta.vocabularies:
         section_DN = np.array(market.label_codes("section")[rows], np.int64)
-    return Market(returns_DN, tradable_DN, section_DN, price_DN=price_DN)
+    return Market(
+        returns_DN,
+        present_DN & tradable_entries(bars) if "close" in bars else present_DN,
+        section_DN,
+        shortable_DN=bars["shortable"] == 1 if "shortable" in bars else None,
+        borrow_DN=bars.get("borrow_fee"),
+        price_DN=bars.get("close"),
+    )
+
+
+def _bars(market: MarketStore, rows: slice) -> dict[str, np.ndarray]:
+    """By role, [D, N]."""
+    if not market.meta.bars:
+        return {}
+    table = np.load(market.folder / "bars.npy", mmap_mode="r")
+    return {name: np.asarray(table[rows, :, n], np.float64) for n, name in enumerate(market.meta.bars)}
 
 
 def _exposed(found: Backtest, market: MarketStore, days: range) -> dict[str, Any]:

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from data.findings import Finding, doubt, error
 from data.inspection.panel import LARGE_MEDIAN, Cells, Panel, sampled_days, sizes_on
 
+LAWS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {  # of roles that are no prices: words, offence
+    "volume": ("zero or more", lambda values: values < 0),
+    "turnover": ("zero or more", lambda values: values < 0),
+    "borrow_fee": ("zero or more", lambda values: values < 0),
+    "shortable": ("1 or 0", lambda values: (values != 0) & (values != 1) & ~np.isnan(values)),
+}
+PRICE = ("positive", lambda values: values <= 0)
 DOUBTFUL_FACTOR = 2.0  # one-day change of a close that is doubted
 STALE_DAYS = 20  # unchanged closes in a row
 
 
 def impossible_prices(panel: Panel) -> list[Finding]:
-    """Prices of zero or less, negative volume, all null, all zero, high below low."""
+    """Prices of zero or less, negative volume or fees, flags that are none, all null, all zero, high below low."""
     found = []
     for role, values in panel.bars.items():
         if role == "returns":
             continue
         column = panel.columns.roles[role]
-        nothing = (lambda x: x < 0) if role in ("volume", "turnover") else (lambda x: x <= 0)
+        words, is_offence = LAWS.get(role, PRICE)
         known, largest, bad = 0, -np.inf, Cells()
         for rows in panel.stretches():
             part = np.asarray(values[rows])
             finite = np.isfinite(part)
             known += int(finite.sum())
             largest = max(largest, float(part[finite].max(initial=-np.inf)))
-            bad.add(panel, nothing(part), part, rows)
+            bad.add(panel, is_offence(part), part, rows)
         if known == 0:
             law, rows, first = "a column must hold values", panel.present.sum(), f"first: {panel.axes.dates[0]}"
             found.append(error("all null", column, rows, "null row", first, law, "Fill it in."))
@@ -33,7 +42,7 @@ def impossible_prices(panel: Panel) -> list[Finding]:
             law = "volume must be positive somewhere"
             found.append(error("all zero", column, known, "row", "", law, "Fill it in, or leave the column out."))
         if bad.count:
-            law = f"{role} must be {'zero or more' if role in ('volume', 'turnover') else 'positive'}"
+            law = f"{role} must be {words}"
             found.append(
                 error("impossible price", column, bad.count, "row", bad.first, law, "Write null for what is missing.")
             )

@@ -51,10 +51,20 @@ def build(evidence: Evidence) -> Section:
 
 def _costs(found: Mapping[str, Any]) -> str:
     sections = "".join(f", {name} {bps:g}" for name, bps in found["section_bps"].items())
-    fee = found["borrow_fee"]
-    borrow = f"borrowing costs {fee:.2%} a year" if fee else "borrowing is not charged (trial.backtest --borrow-fee)"
     lots = f"; lots at a capital of {found['capital']:,.0f}" if found["capital"] else ""
-    return f"One-way cost {found['cost_bps']:g} basis points{sections}; {borrow}{lots}."
+    short = (
+        "what the panel calls shortable is sold short" if found["has_shortable"] else "every stock can be sold short"
+    )
+    return f"One-way cost {found['cost_bps']:g} basis points{sections}; {_borrowing(found)}; {short}{lots}."
+
+
+def _borrowing(found: Mapping[str, Any]) -> str:
+    fee = found["borrow_fee"]
+    asked = f"{fee:.2%} a year" if fee else "nothing (trial.backtest --borrow-fee)"
+    if not found["has_fees"]:
+        return f"borrowing costs {asked}"
+    rest = found["borrow_assumed"]
+    return "borrowing costs the panel's fees" + (f", for {rest:.0%} of it not known: {asked}" if rest else "")
 
 
 def _curves(sides: Mapping[str, Any]) -> str:

@@ -75,6 +75,12 @@ def test_the_users_schema_is_understood_without_a_config(tmp_path: Path) -> None
     assert columns.own == ["returns_1d", *OWN]
 
 
+def test_fees_and_what_can_be_sold_short_are_for_backtests_and_stay_features(tmp_path: Path) -> None:
+    columns = settled(tmp_path, [*USERS, "BorrowFee", "is_shortable"], {"is_shortable": pa.bool_()})
+    assert columns.bars[-2:] == ["borrow_fee", "shortable"]
+    assert columns.own[-2:] == ["BorrowFee", "is_shortable"]
+
+
 @pytest.mark.parametrize("name", ["TICKER", "local_code", "Security Code", "stock-code"])
 def test_usual_names_are_found_whatever_their_case_and_separators(tmp_path: Path, name: str) -> None:
     assert settled(tmp_path, ["Trade_Date", name, *OHLCV], {name: pa.string()}).roles["code"] == name

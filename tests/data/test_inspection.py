@@ -84,6 +84,12 @@ def changed(table: pa.Table, name: str, values: np.ndarray) -> pa.Table:
     return table.set_column(place, name, array) if place >= 0 else table.append_column(name, array)
 
 
+def with_constant(name: str, value: float) -> pa.Table:
+    """The raw market with one more column."""
+    table = raw()
+    return table.append_column(name, pa.array(np.full(table.num_rows, value)))
+
+
 def with_values(table: pa.Table, name: str, rows: slice | list[int] | np.ndarray, value: float) -> pa.Table:
     values = column(table, name)
     values[rows] = value
@@ -246,6 +252,16 @@ CASES = [
         *(checks.impossible_prices, "error", "impossible price", "volume"),
         *(f"1 row (first: {key(50, 1)} = -5)", "Write null"),
         lambda: with_values(raw(), "volume", [601], -5),
+    ),
+    Case(
+        *(checks.impossible_prices, "error", "impossible price", "borrow_fee"),
+        *(f"1 row (first: {key(50, 1)} = -0.01)", "Write null"),
+        lambda: with_values(with_constant("borrow_fee", 0.02), "borrow_fee", [601], -0.01),
+    ),
+    Case(
+        *(checks.impossible_prices, "error", "impossible price", "is_shortable"),
+        *(f"1 row (first: {key(50, 1)} = 2)", "Write null"),
+        lambda: with_values(with_constant("is_shortable", 1.0), "is_shortable", [601], 2),
     ),
     Case(
         *(checks.impossible_prices, "error", "all null", "volume"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from typer.testing import CliRunner
 
+from data.prepare import prepare
 from data.store import MarketStore
 from reports.inference.portfolio import Rules
 from search_spaces.config import TrialConfig
@@ -18,7 +20,7 @@ from storage.record import load_study
 from storage.study import StudyStore
 from tests.reports.conftest import add_trial, make_study
 from trial.backtest import app
-from trial.backtest_rows import BACKTEST, keep_backtest
+from trial.backtest_rows import BACKTEST, _market, keep_backtest
 from trial.evaluate import Scores
 from trial.predictions import PREDICTIONS, write_predictions
 
@@ -76,6 +78,33 @@ def test_who_knows_the_returns_earns_and_who_knows_them_wrongly_loses(
     assert first == folds[0].score.start + config.data.delay, "the first score is filled `delay` closes later"
     assert set(found["exposures"]) == {"beta", "size"}
     assert sum(found["sectors"].values()) == pytest.approx(0, abs=0.02), "long and short, but for what drifts"
+
+
+def test_the_panels_fees_are_paid_and_what_cannot_be_shorted_is_not(
+    storage: RDBStorage, small_store: MarketStore, small_panel: Path, config: TrialConfig, tmp_path: Path
+) -> None:
+    """Half of the stocks can be sold short, at 5 % a year; of some of them the fee is not known."""
+    confirm(storage, config, ["own"])
+    predict(tmp_path, 0, small_store, config, 1.0)
+    keep_backtest(storage, "demo", small_store, tmp_path, Rules(share=0.25))
+    free = load_study(storage, "demo.confirm").user_attrs[BACKTEST]
+    panel = pd.read_parquet(small_panel)
+    number = panel["code"].str[1:].astype(int)
+    panel["shortable"], panel["borrow_fee"] = number % 2 == 0, np.where(number % 4 == 0, np.nan, 0.05)
+    panel.to_parquet(tmp_path / "panel.parquet", index=False)
+    market = prepare(tmp_path / "panel.parquet", tmp_path / "own", config.data)
+    rules = Rules(borrow_fee=0.02, share=0.25)
+    keep_backtest(storage, "demo", market, tmp_path, rules)
+    found = load_study(storage, "demo.confirm").user_attrs[BACKTEST]
+    assert (free["has_fees"], free["has_shortable"], free["borrow_assumed"]) == (False, False, 1.0)
+    assert (found["has_fees"], found["has_shortable"]) == (True, True)
+    assert 0.1 < found["borrow_assumed"] < 0.9
+    days = range(market.num_days - 30, market.num_days)
+    traded = _market(market, days)
+    assert traded.shortable_DN is not None
+    np.testing.assert_array_equal(traded.shortable_DN.any(axis=0), np.arange(len(market.codes)) % 2 == 0)
+    assert found["sides"]["long_short"]["num_short"] == pytest.approx(free["sides"]["long_short"]["num_short"] / 2, 0.4)
+    assert found["sides"]["long_only"] == free["sides"]["long_only"]
 
 
 def test_without_predictions_or_with_too_few_stocks_it_says_why(
