@@ -49,6 +49,7 @@ class EpochResult:
     validation: float | None = None  # RankIC of the validation days, where somebody watches them
     vitals: dict[str, Any] = field(default_factory=dict)  # attention, neighbours' share, spread (`model/vitals.py`)
     scorecard: dict[str, float] = field(default_factory=dict)  # of the last epoch (`trial/scorecard.py`)
+    inside: dict[str, Any] = field(default_factory=dict)  # of the last epoch, in confirm (`trial/inside.py`)
     events: list[dict[str, str]] = field(default_factory=list)  # what happened besides (`trial/events.py`)
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,11 +12,13 @@ from contextlib import ExitStack
 
 from data.loader import FoldBlocks
 from data.store import MarketStore
+from storage.names import CONFIRM
 from trial.average import evaluated_weights
 from trial.build import build, probe_memory
 from trial.checkpoint import load_state
 from trial.evaluate import EpochResult, Scores, predict
 from trial.fit import fit
+from trial.inside import look_inside
 from trial.interrupt import Interruption, Stopped, Unwritten
 from trial.keeper import CHECKPOINT, Keeper
 from trial.logs import logging_to, start_line
@@ -27,6 +29,7 @@ from trial.scorecard import scorecard
 from trial.state import TrainState
 from trial.tracking import open_trackers
 
+SEED_LOOKED_INTO = 0  # of each arm that is confirmed: one is as good as another
 logger = logging.getLogger(__name__)
 Build = Callable[[TrialOrder], tuple[TrainState, FoldBlocks]]
 AfterStep = Callable[[TrainState], None]
@@ -124,6 +127,9 @@ def _kept(
                 state.scores = predict(state.model, blocks, blocks.fold.score)
         _write(order, state, blocks)
         result.scorecard.update(scorecard(state.scores, blocks.store, order.config))
+        if order.study.endswith(CONFIRM) and order.config.seed == SEED_LOOKED_INTO:
+            with evaluated_weights(state.model, state.average):
+                result.inside.update(look_inside(state.model, blocks))
         after_scores(state.scores, blocks.store)
     return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reports.section import Builder
 from reports.sections import (
+    attention,
     backtest,
     best,
     calendar,
@@ -20,6 +21,7 @@ from reports.sections import (
     parallel,
     provenance,
     references,
+    removed,
     summary,
     targets,
     trials,
@@ -41,6 +43,8 @@ SECTIONS: tuple[Builder, ...] = (
     tuning.build,
     confirm.build,
     curves.build,
+    attention.build,
+    removed.build,
     importances.build,
     parallel.build,
     failures.build,

@@ -72,6 +72,15 @@ ABOUT = {
 
 
 HORIZONS = [1, 5]
+INSIDE = {
+    "dates": ["2021-02-05", "2021-02-15", "2021-02-25"],
+    "features": {"momentum_20": 2.5, "gap": 0.5},
+    "neighbours_share": 0.41,
+    "pairs": [["7203", "7267", 0.31, 3], ["6758", "7203", 0.12, 2]],
+    "sectors": {"names": ["autos", "machines"], "mass": [[0.7, 0.3], [0.4, 0.6]]},
+    "edges": [[str(n), "7203", 0.4 - 0.05 * n, 0.05 - 0.005 * n] for n in range(6)],
+    "removed": {"frequency": [0.9, 0.2, 0.1], "energy": [0.8], "mean": [0.5, 0.4], "deviation": [0.1, 0.2]},
+}
 CHOICES: dict[str, Any] = {"arm": [REFERENCE, "no_gat"], "draw": [0, 1], "seed": [0, 1]}
 
 
@@ -82,6 +91,7 @@ def epoch(number: int, value: float, is_last: bool, month: int = 6) -> dict[str,
         "daily_rank_ic": daily,
         "epoch": number,
         "is_last": is_last,
+        "inside": INSIDE if is_last else {},
         "value": value,
         "best_so_far": value,
         "seconds": 1.5,

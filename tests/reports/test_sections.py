@@ -11,7 +11,18 @@ from optuna.trial import TrialState
 from reports.evidence import read_evidence
 from reports.page import render
 from reports.section import Builder
-from reports.sections import SECTIONS, calendar, cost, horizons, parallel, references, targets, tuning
+from reports.sections import (
+    SECTIONS,
+    attention,
+    calendar,
+    cost,
+    horizons,
+    parallel,
+    references,
+    removed,
+    targets,
+    tuning,
+)
 from storage.errors import StorageError
 from storage.study import StudyStore
 from tests.reports.conftest import add_trial, make_study
@@ -189,3 +200,17 @@ def test_without_confirm_folds_everything_is_exploratory(storage: RDBStorage, co
     shown = whole(storage)
     assert "Exploratory, no verdict: there are no confirm folds" in shown
     assert "Exploratory, on the search's own days" in shown.replace("&#x27;", "'")
+
+
+def test_attention_is_told_beside_what_leaving_out_moves(storage: RDBStorage, confirm: StudyStore) -> None:
+    shown = text_of(attention.build, storage)
+    assert "41% comes from its neighbours" in shown
+    assert "<td>7203</td>" in shown or '<td class="number">7203</td>' in shown
+    assert "rank correlation of attention and of what leaving out moves +1.00" in shown
+    assert "(reference, seed" in shown
+
+
+def test_what_is_removed_is_drawn_for_each_normaliser(storage: RDBStorage, confirm: StudyStore) -> None:
+    shown = text_of(removed.build, storage)
+    assert "windows of about 4 days. Together they are 80% of a window's energy" in shown.replace("&#x27;", "'")
+    assert "2 slices of the window" in shown

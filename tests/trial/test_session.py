@@ -30,9 +30,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(blocks: FoldBlocks, config: TrialConfig, folder: Path) -> Run:
-    def run_with(**machine: Any) -> list[EpochResult]:
+    def run_with(study: str = "s", seed: int = 0, **machine: Any) -> list[EpochResult]:
         order = TrialOrder(
-            study="s",
+            study=study,
             number=7,
             attempt=0,
             folder=folder,
@@ -40,7 +40,7 @@ def run(blocks: FoldBlocks, config: TrialConfig, folder: Path) -> Run:
             known_epochs=0,
             store=blocks.store.folder,
             machine=Machine(**machine),
-            config=config.replace(**{"train.epochs": 2}),
+            config=config.replace(**{"train.epochs": 2, "seed": seed}),
         )
         return list(run_attempt(order, Interruption()))
 
@@ -93,3 +93,15 @@ def test_the_level_decides_what_is_kept(run: Run, folder: Path, level: str, expe
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     assert {line["level"] for line in lines} == expected
     assert all((line["study"], line["trial"], line["seed"]) == ("s", 7, 0) for line in lines)
+
+
+def test_the_last_epoch_of_a_confirm_trial_tells_what_the_network_looks_at(run: Run) -> None:
+    first, last = run("s.confirm")
+    assert first.inside == {}
+    assert last.inside["pairs"]
+    assert EpochResult.from_dict(json.loads(json.dumps(last.to_dict(), allow_nan=False))) == last
+
+
+@pytest.mark.parametrize(("study", "seed"), [("s", 0), ("s.tune", 0), ("s.confirm", 1)])
+def test_others_do_not(run: Run, study: str, seed: int) -> None:
+    assert [each.inside for each in run(study, seed)] == [{}, {}]
