@@ -89,7 +89,7 @@ def find_effects(
     days = sorted(set.intersection(*(set(own[seed]) for own in skills.values() for seed in own))) if whole else []
     if len(whole) < 2 or len(days) < 2:
         return (
-            f"the {len(levels)} runs have {len(whole)} seeds and {len(days)} days in common, and 2 of each are needed"
+            f"common to the {len(levels)} runs are {len(whole)} whole seeds and {len(days)} days; 2 of each are needed"
         )
     y_RST = np.array([[_values(own.get(seed), days) for seed in seeds] for own in skills.values()])
     whole_S = np.flatnonzero(np.isin(seeds, whole))

@@ -114,7 +114,7 @@ def test_what_missing_trials_could_undo_is_undecided() -> None:
 def test_too_little_in_common_is_said() -> None:
     records = [r for r in simulated(np.random.default_rng(7), {}) if r.arm != "11"]
     assert find_effects(records, FULL, [["a"]], HORIZON) == (
-        "the 4 runs have 0 seeds and 0 days in common, and 2 of each are needed"
+        "common to the 4 runs are 0 whole seeds and 0 days; 2 of each are needed"
     )
 
 
