@@ -126,9 +126,13 @@ class CorrelationGraphConfig(Frozen):
     method: Literal["pearson", "exponential", "rank"] = Field("pearson", description="kind of correlation")
     window: int = Field(60, ge=10, le=250, description="trailing days of the correlation")
     half_life: int = Field(20, ge=2, description="half-life in days of the exponential weights")
-    lead_lag_window: int = Field(250, ge=20, description="trailing days of the one-day lead-lag correlation")
+    lead_lag_window: int = Field(500, ge=20, description="trailing days of the lead-lag correlation")
+    lead_lag_decay: float = Field(
+        0.5, ge=0, lt=1, description="what of a source's move still counts one day later; 0: yesterday's alone leads"
+    )
     shrinkage: float = Field(0.0, ge=0, lt=1, description="share by which correlations are drawn to their mean")
-    k: int = Field(14, ge=1, description="neighbours per stock before symmetrisation")
+    k: int = Field(6, ge=1, description="neighbours per stock by correlation, before symmetrisation")
+    lead_lag_k: int = Field(6, ge=0, description="and by lead-lag correlation: whose moves the stock's follow")
     min_correlation: float = Field(0.0, ge=-1, lt=1, description="neighbours must exceed it")
     min_degree: int = Field(0, ge=0, description="strongest neighbours that are kept below the threshold too")
     refresh_days: int = Field(5, ge=1, description="days between rebuilds; a day uses the last graph at or before it")

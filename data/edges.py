@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.signal import lfilter
 
 from data.config import CorrelationGraphConfig, SectorGraphConfig
 
@@ -34,7 +35,10 @@ def correlation_edges(
     industry_N: np.ndarray,
     config: CorrelationGraphConfig,
 ) -> Edges:
-    """Top-k neighbours of every covered stock, made symmetric.
+    """The strongest neighbours of every covered stock by correlation and by lead-lag, made symmetric.
+
+    Leaders are looked for among all stocks: where moves spill over without moving together (Lo, MacKinlay 1990, Review
+    of Financial Studies 3(2)), the k most correlated neighbours hold no more of them than chance.
 
     Args:
         history_TN: returns up to and with the date, at least as long as the longer window where there is history.
@@ -48,6 +52,8 @@ def correlation_edges(
         return _none()
     x_NT = _unit_rows(recent[:, nodes], config)
     pair, correlation = _strongest_pairs(x_NT, config)
+    leading = _leading_pairs(*_lead_and_lag(history_TN[:, nodes], config), min(config.lead_lag_k, len(nodes) - 1))
+    pair, correlation = _joined(pair, correlation, leading, x_NT, config)
     return _with_attributes(pair, correlation, history_TN, nodes, sector_N, industry_N, config)
 
 
@@ -180,6 +186,36 @@ def _strongest_pairs(x_NT: np.ndarray, config: CorrelationGraphConfig) -> tuple[
     return np.stack([key // num, key % num]), np.concatenate(scores)[first]
 
 
+def _leading_pairs(lead_NT: np.ndarray, lag_NT: np.ndarray, k: int) -> np.ndarray:
+    """[2, P] pairs i < j: everybody, and the k whose moves its own follow most."""
+    num = len(lead_NT)
+    if k < 1:
+        return np.empty((2, 0), np.int64)
+    keys = []
+    for start in range(0, num, BLOCK):
+        row, column, score, _ = _top_of_block(lag_NT[start : start + BLOCK] @ lead_NT.T, start, k)
+        row, column = row[score > 0], column[score > 0]
+        keys.append(np.minimum(row, column) * num + np.maximum(row, column))
+    return np.stack(np.divmod(np.unique(np.concatenate(keys)), num))
+
+
+def _joined(
+    pair_2P: np.ndarray,
+    correlation_P: np.ndarray,
+    more_2P: np.ndarray,
+    x_NT: np.ndarray,
+    config: CorrelationGraphConfig,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both sets of pairs, each pair once, with their correlations."""
+    num = len(x_NT)
+    new = more_2P[:, ~np.isin(more_2P[0] * num + more_2P[1], pair_2P[0] * num + pair_2P[1])]
+    mean = _mean_correlation(x_NT) if config.shrinkage else 0.0
+    score = (1 - config.shrinkage) * _products(x_NT, x_NT, *new) + config.shrinkage * mean
+    pair, correlation = np.concatenate([pair_2P, new], axis=1), np.concatenate([correlation_P, score])
+    order = np.lexsort(pair[::-1])
+    return pair[:, order], correlation[order]
+
+
 def _top_of_block(block: np.ndarray, start: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(row, column, correlation, place from 0) of the k strongest of each row of a block [rows, n] from row `start`.
 
@@ -222,20 +258,25 @@ def _with_attributes(
     source, target = np.concatenate([i, j]), np.concatenate([j, i])
     attr = np.empty((len(source), 4), np.float32)
     attr[:, 0] = np.clip(np.tile(correlation_P, 2), -1, 1)
-    attr[:, 1] = np.clip(_lead_lag(history_TN[-config.lead_lag_window :, nodes], source, target), -1, 1)
+    attr[:, 1] = np.clip(_products(*_lead_and_lag(history_TN[:, nodes], config), source, target), -1, 1)
     attr[:, 2] = _same(sector_N[nodes], source, target)
     attr[:, 3] = _same(industry_N[nodes], source, target)
     return Edges(np.stack([nodes[source], nodes[target]]).astype(np.int32), attr)
 
 
-def _lead_lag(recent_TN: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """[E] correlation of the source's market-demeaned return with the target's one day later."""
+def _lead_and_lag(history_TN: np.ndarray, config: CorrelationGraphConfig) -> tuple[np.ndarray, np.ndarray]:
+    """([N, T] what leads, [N, T] what follows one day later): rows of length one, whose inner products are lead-lag
+    correlations. A market-demeaned return follows; such returns lead, each fading by `lead_lag_decay` a day."""
+    recent_TN = history_TN[-config.lead_lag_window :]
     known = np.isfinite(recent_TN)
     mean = np.where(known, recent_TN, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     demeaned = recent_TN - mean[:, None]
+    faded = np.where(known, demeaned, 0)
+    if config.lead_lag_decay:
+        faded = lfilter([1.0], [1.0, -config.lead_lag_decay], faded, axis=0).astype(demeaned.dtype)
+    faded[~known] = np.nan
     ones = np.ones((max(len(demeaned) - 1, 0), 1), demeaned.dtype)
-    lead_NT, lag_NT = _unit(demeaned[:-1], ones), _unit(demeaned[1:], ones)
-    return _products(lead_NT, lag_NT, source, target)
+    return _unit(faded[:-1], ones), _unit(demeaned[1:], ones)
 
 
 def _products(a_NT: np.ndarray, b_NT: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from data.errors import DataError
 
 EDGE_ATTRIBUTES = ("correlation", "lead_lag", "same_sector", "same_industry")
 FLAG_SCALE = 4.0  # of 'same sector' and 'same industry', which few pairs are
-GRAPH_VERSION = 3  # raise when the same settings give other edges
+GRAPH_VERSION = 4  # raise when the same settings give other edges
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,8 @@ from search_spaces.space import Arm, Budget, SearchSpace
 
 SOURCES = ("correlation", "sector", "knn")
 METHODS = ("pearson", "exponential", "rank")
-NEIGHBOURS = (10, 30)
+NEIGHBOURS = (4, 30)
+DECAYS = (0.0, 0.5, 0.7, 0.85)
 
 
 def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
@@ -37,6 +38,8 @@ def _correlation(trial: Trial, data: DataConfig) -> CorrelationGraphConfig:
     settings: dict[str, Any] = {
         "method": method,
         "k": trial.suggest_int("k", *NEIGHBOURS),
+        "lead_lag_k": trial.suggest_int("lead_lag_k", 0, 16),
+        "lead_lag_decay": trial.suggest_categorical("lead_lag_decay", DECAYS),
         "min_correlation": trial.suggest_float("min_correlation", 0.0, 0.5),
         "shrinkage": trial.suggest_float("shrinkage", 0.0, 0.5),
     }
@@ -48,12 +51,13 @@ def _correlation(trial: Trial, data: DataConfig) -> CorrelationGraphConfig:
 
 SPACE = SearchSpace(
     name="graph",
-    summary="edges by correlation (method, k 10-30, threshold, half-life, shrinkage), sector, or nearest states",
+    summary="edges by correlation and lead-lag (method, k, threshold, half-life, shrinkage), sector, or nearest states",
     reference=TrialConfig(),
     sample=sample,
     arms={
         "sector": Arm("neighbours are the sector", {"data.graph": SectorGraphConfig()}),
         "knn": Arm("neighbours are the nearest hidden states", {"model.graph.edges": KNNEdgesConfig()}),
+        "no_leaders": Arm("neighbours by correlation alone", {"data.graph.lead_lag_k": 0}),
         "dense": Arm("30 neighbours", {"data.graph.k": 30}),
         "exponential": Arm("recent days weigh more", {"data.graph.method": "exponential"}),
         "shrunk": Arm("correlations are drawn to their mean by 0.3", {"data.graph.shrinkage": 0.3}),
@@ -63,7 +67,9 @@ SPACE = SearchSpace(
         {
             "source": "correlation",
             "method": "pearson",
-            "k": 14,
+            "k": 6,
+            "lead_lag_k": 6,
+            "lead_lag_decay": 0.5,
             "min_correlation": 0.0,
             "shrinkage": 0.0,
             "learning_rate": 1e-3,

@@ -25,8 +25,9 @@ def returns_of(num_stocks: int, num_days: int = 80, seed: int = 0) -> np.ndarray
 
 
 def settings(**changes: Any) -> CorrelationGraphConfig:
-    """Every pair is an edge, unless changed."""
-    return CorrelationGraphConfig(**{"window": 60, "k": 1000, "min_correlation": -1, **changes})
+    """Every pair is an edge, and yesterday's move alone leads, unless changed."""
+    usual = {"window": 60, "k": 1000, "min_correlation": -1, "lead_lag_k": 0, "lead_lag_decay": 0.0}
+    return CorrelationGraphConfig(**{**usual, **changes})
 
 
 def edges_of(
@@ -284,6 +285,39 @@ def test_lead_lag_points_from_the_leader_to_its_follower() -> None:
     pairs = by_pair(edges_of(returns, settings(lead_lag_window=200)))
     assert pairs[0, 1][LEAD_LAG] > 0.9
     assert abs(pairs[1, 0][LEAD_LAG]) < 0.3
+
+
+@pytest.mark.parametrize("decay", [0.3, 0.85])
+def test_a_move_leads_for_as_long_as_it_counts(decay: float) -> None:
+    """The source's moves summed with fading weights, against the target's next day."""
+    returns = returns_of(6, num_days=150).astype(float)
+    demeaned = (returns - returns.mean(axis=1, keepdims=True))[-100:]
+    weight = decay ** np.arange(100)
+    faded = np.array([(demeaned[t::-1] * weight[: t + 1, None]).sum(axis=0) for t in range(100)])
+    pairs = by_pair(edges_of(returns, settings(lead_lag_window=100, lead_lag_decay=decay)))
+    for (i, j), attr in pairs.items():
+        assert attr[LEAD_LAG] == pytest.approx(np.corrcoef(faded[:-1, i], demeaned[1:, j])[0, 1], abs=1e-5)
+
+
+def test_leaders_are_neighbours_though_they_do_not_move_together() -> None:
+    """Stock 0 moves 1 a day later and by nothing else; among 40 its correlation with it is one of many."""
+    returns = returns_of(40, num_days=300)
+    returns[1:, 1] = returns[:-1, 0] - returns[:-1].mean(axis=1) + returns[1:].mean(axis=1)
+    assert (0, 1) in by_pair(edges_of(returns, settings(k=1, lead_lag_k=1)))
+    assert (0, 1) not in by_pair(edges_of(returns, settings(k=1)))
+
+
+def test_every_stock_has_its_strongest_leaders_and_each_pair_once() -> None:
+    returns = returns_of(30, num_days=200).astype(float)
+    found = by_pair(edges_of(returns, settings(k=1, lead_lag_k=4)))
+    every = by_pair(edges_of(returns, settings()))
+    for target in range(30):
+        leads = {i: attr[LEAD_LAG] for (i, j), attr in every.items() if j == target}
+        strongest = [i for i in sorted(leads, key=lambda i: -leads[i])[:4] if leads[i] > 0]
+        assert all((i, target) in found for i in strongest)
+    assert all(np.allclose(attr, every[pair], atol=1e-6) for pair, attr in found.items())
+    edges = edges_of(returns, settings(k=1, lead_lag_k=4))
+    assert_proper(edges)
 
 
 def test_a_common_market_move_gives_no_lead_lag() -> None:

@@ -84,6 +84,8 @@ CHANGES: dict[type, dict[str, Any]] = {
         "window": 61,
         "half_life": 21,
         "lead_lag_window": 251,
+        "lead_lag_decay": 0.0,
+        "lead_lag_k": 0,
         "shrinkage": 0.1,
         "k": 15,
         "min_correlation": 0.1,
@@ -108,7 +110,7 @@ def test_kinds_never_share_a_key() -> None:
 
 
 def test_equal_settings_share_a_key() -> None:
-    assert graph_key(CorrelationGraphConfig(k=14)) == graph_key(CorrelationGraphConfig())
+    assert graph_key(CorrelationGraphConfig(k=6)) == graph_key(CorrelationGraphConfig())
 
 
 # --- which day has which graph
