@@ -240,14 +240,14 @@ def _preparing(work: Path, sizes: Sizes) -> dict[str, Any]:
 
 def _graph(sizes: Sizes) -> dict[str, Any]:
     """One date's graph against its matrix products, and against reading it from the cache."""
-    rng, stocks, days = np.random.default_rng(0), sizes.graph_stocks, 252
+    rng, stocks, days = np.random.default_rng(0), sizes.graph_stocks, 502
     market = rng.normal(size=(days, 8)) @ rng.normal(size=(8, stocks)) * 0.5
     returns = ((market + rng.normal(size=(days, stocks))) * 0.02).astype(np.float32)
     sector, industry = rng.integers(1, 12, stocks), rng.integers(1, 60, stocks)
     everyone, result = np.ones(stocks, bool), {}
     for window in (60, 120, 250):
         config = CorrelationGraphConfig(window=window)
-        x, lead, lag = (np.ascontiguousarray(part.T) for part in (returns[-window:], returns[-250:-1], returns[-249:]))
+        x, lead, lag = (np.ascontiguousarray(part.T) for part in (returns[-window:], returns[-500:-1], returns[-499:]))
         whole, correlation, lead_lag = alternating(
             lambda config=config: correlation_edges(returns, everyone, sector, industry, config),
             lambda x=x: x @ x.copy().T,

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.signal import lfilter
 
 from data.config import CorrelationGraphConfig, SectorGraphConfig
 
 MIN_COVERAGE = 0.8  # share of the window a stock must have been observed to get edges
-BLOCK = 128  # rows of the correlation matrix that exist at once
+BLOCK = 512  # rows of the correlation matrix that exist at once
 NO_VARIATION = 1e-5  # deviation relative to the size of the values below which it is rounding
 PIECE = 1024  # edges whose lead-lag correlations are summed at once, so that their rows stay in the cache
 
@@ -52,9 +51,10 @@ def correlation_edges(
         return _none()
     x_NT = _unit_rows(recent[:, nodes], config)
     pair, correlation = _strongest_pairs(x_NT, config)
-    leading = _leading_pairs(*_lead_and_lag(history_TN[:, nodes], config), min(config.lead_lag_k, len(nodes) - 1))
+    moves = _lead_and_lag(history_TN[:, nodes], config)
+    leading = _leading_pairs(*moves, min(config.lead_lag_k, len(nodes) - 1))
     pair, correlation = _joined(pair, correlation, leading, x_NT, config)
-    return _with_attributes(pair, correlation, history_TN, nodes, sector_N, industry_N, config)
+    return _with_attributes(pair, correlation, moves, nodes, sector_N, industry_N)
 
 
 def sector_edges(
@@ -81,7 +81,8 @@ def sector_edges(
     pair = np.unique(np.concatenate(pairs, axis=1), axis=1)
     x_NT = _unit_rows(recent[:, nodes], windows)
     correlation = _products(x_NT, x_NT, *pair)
-    return _with_attributes(pair, correlation, history_TN, nodes, sector_N, industry_N, windows)
+    moves = _lead_and_lag(history_TN[:, nodes], windows)
+    return _with_attributes(pair, correlation, moves, nodes, sector_N, industry_N)
 
 
 def shuffled(edges: Edges, seed: int) -> Edges:
@@ -247,18 +248,17 @@ def _mean_correlation(x_NT: np.ndarray) -> float:
 def _with_attributes(
     pair_2P: np.ndarray,
     correlation_P: np.ndarray,
-    history_TN: np.ndarray,
+    moves: tuple[np.ndarray, np.ndarray],
     nodes: np.ndarray,
     sector_N: np.ndarray,
     industry_N: np.ndarray,
-    config: CorrelationGraphConfig,
 ) -> Edges:
     """Both directions of each pair, first all i -> j, then all j -> i."""
     i, j = pair_2P
     source, target = np.concatenate([i, j]), np.concatenate([j, i])
     attr = np.empty((len(source), 4), np.float32)
     attr[:, 0] = np.clip(np.tile(correlation_P, 2), -1, 1)
-    attr[:, 1] = np.clip(_products(*_lead_and_lag(history_TN[:, nodes], config), source, target), -1, 1)
+    attr[:, 1] = np.clip(_products(*moves, source, target), -1, 1)
     attr[:, 2] = _same(sector_N[nodes], source, target)
     attr[:, 3] = _same(industry_N[nodes], source, target)
     return Edges(np.stack([nodes[source], nodes[target]]).astype(np.int32), attr)
@@ -267,15 +267,17 @@ def _with_attributes(
 def _lead_and_lag(history_TN: np.ndarray, config: CorrelationGraphConfig) -> tuple[np.ndarray, np.ndarray]:
     """([N, T] what leads, [N, T] what follows one day later): rows of length one, whose inner products are lead-lag
     correlations. A market-demeaned return follows; such returns lead, each fading by `lead_lag_decay` a day."""
-    recent_TN = history_TN[-config.lead_lag_window :]
+    recent_TN = history_TN[-config.lead_lag_window :].astype(np.float32)
     known = np.isfinite(recent_TN)
-    mean = np.where(known, recent_TN, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    demeaned = recent_TN - mean[:, None]
-    faded = np.where(known, demeaned, 0)
-    if config.lead_lag_decay:
-        faded = lfilter([1.0], [1.0, -config.lead_lag_decay], faded, axis=0).astype(demeaned.dtype)
-    faded[~known] = np.nan
-    ones = np.ones((max(len(demeaned) - 1, 0), 1), demeaned.dtype)
+    complete = known.all()
+    filled = recent_TN if complete else np.where(known, recent_TN, 0)
+    demeaned = recent_TN - filled.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    faded = demeaned.copy() if complete else np.where(known, demeaned, 0)
+    for day in range(1, len(faded)):
+        faded[day] += np.float32(config.lead_lag_decay) * faded[day - 1]
+    if not complete:
+        faded[~known] = np.nan
+    ones = np.ones((max(len(demeaned) - 1, 0), 1), np.float32)
     return _unit(faded[:-1], ones), _unit(demeaned[1:], ones)
 
 

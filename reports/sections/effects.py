@@ -20,6 +20,7 @@ LEAD = (
     "days whose labels overlap and that of seeds. A word needs Holm's test over the arms as well."
 )
 EXPLORATORY = "Exploratory, on the search's own days: there are no confirm folds."
+NO_TUNING = "no arm has a tuning of its own (--draws 0), and without one there is no verdict"
 RESAMPLING_SEED = 0  # the same report from the same store
 
 
@@ -27,14 +28,14 @@ def build(evidence: Evidence) -> Section:
     judged = judge(evidence.confirm)
     if isinstance(judged, str):
         return nothing("effects", TITLE, "Arm minus reference, day by day.", judged)
+    assert evidence.confirm is not None, "it was judged"
     if not judged.verdicts:
         return nothing(
             "effects",
             TITLE,
             "Arm minus reference, day by day.",
-            "no arm has a tuning of its own (--draws 0), and without one there is no verdict",
+            NO_TUNING if evidence.confirm.attributes.get("design") is None else "the arms are the runs of one design",
         )
-    assert evidence.confirm is not None, "it was judged"
     about, found = evidence.confirm.attributes["arm_summaries"], judged.verdicts
     pieces = (
         table(
