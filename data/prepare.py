@@ -151,8 +151,8 @@ def num_bytes(plan: Plan, axes: Axes) -> int:
     graph = plan.config.graph
     edges = 0
     if not isinstance(graph, NoGraphConfig):  # a neighbour need not choose back, but in a sector's ring it does
-        degree = min(graph.k if isinstance(graph, SectorGraphConfig) else 2 * graph.k, len(axes.codes))
-        edges = degree * BYTES_PER_EDGE // graph.refresh_days
+        degree = graph.k if isinstance(graph, SectorGraphConfig) else 2 * (graph.k + graph.lead_lag_k)
+        edges = min(degree, len(axes.codes)) * BYTES_PER_EDGE // graph.refresh_days
     return len(axes.dates) * len(axes.codes) * (per_cell + edges) + (1 << 20)
 
 

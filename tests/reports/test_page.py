@@ -301,7 +301,7 @@ def test_a_report_of_many_trials_is_whole_and_small(
     page = render("demo", many(storage, 2000, 20))
     assert len(page.encode()) <= LIMIT <= 8_000_000
     assert page.count("epoch %{x}: %{y") == 2000
-    assert "Left out" not in page
+    assert "<p>Left out: " not in page
 
 
 def test_what_would_make_it_too_large_is_left_out_and_said(
