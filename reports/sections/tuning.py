@@ -41,7 +41,7 @@ def mean_values(tune: StudyEvidence) -> dict[str, dict[int, float]]:
     """Arm -> draw -> mean over its seeds, where all of them are COMPLETE."""
     cells: dict[str, dict[int, list[float | None]]] = defaultdict(lambda: defaultdict(list))
     for record in tune.compared:
-        if record.arm is not None:
+        if record.arm is not None and "draw" in record.params:  # one that is being asked may have half of its cell
             value = record.value if record.state == "COMPLETE" else None
             cells[record.arm][int(record.params["draw"])].append(value)
     seeds = max(len(values) for own in cells.values() for values in own.values())

@@ -69,6 +69,16 @@ def test_the_page_says_who_won_and_that_luck_is_in_it(
     assert "no_gat\\u003cbr\\u003eundecided" in body, "in the forest plot"
 
 
+def test_a_cell_that_is_half_asked_for_changes_nothing_of_the_tuning(
+    storage: RDBStorage, tune: StudyStore, confirm: StudyStore
+) -> None:
+    before = text_of(tuning.build, storage)
+    trial = tune.ask()
+    tune.set_attributes(trial._trial_id, {"arm": "reference"})
+    trial.suggest_categorical("arm", ["reference", "no_gat"])
+    assert text_of(tuning.build, storage) == before
+
+
 def test_the_tuning_shows_what_each_draw_gave_and_which_is_confirmed(
     storage: RDBStorage, tune: StudyStore, confirm: StudyStore
 ) -> None:
