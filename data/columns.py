@@ -183,6 +183,8 @@ def _refuse_unknown_leaks(names: list[str], config: DataConfig) -> None:
 
 def _targets(names: list[str], roles: dict[str, str], config: DataConfig) -> tuple[dict[int, str], tuple[str, ...]]:
     """The user's own forward returns where every horizon has one, and those that are left aside where not all do."""
+    if config.labels.source == "none":
+        return {}, ()
     found = dict(config.columns.targets)
     for name in names if not found else ():
         if match := TARGET.match(name):

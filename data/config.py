@@ -68,8 +68,9 @@ class UniverseConfig(Frozen):
 class LabelConfig(Frozen):
     """What is predicted: forward returns per horizon, and how a day's cross-section of them becomes a target."""
 
-    source: Literal["auto", "prices", "panel"] = Field(
-        "auto", description="the panel's own target columns where every horizon has one, or the prices"
+    source: Literal["auto", "prices", "panel", "none"] = Field(
+        "auto",
+        description="the panel's own target columns where every horizon has one, or the prices; none: to be predicted",
     )
     price: Literal["close", "open"] = Field("close", description="price of entry and exit, `delay` days after the day")
     winsorise: float = Field(0.0, ge=0, lt=0.5, description="share of a day's labels pulled in at each end")

@@ -159,6 +159,8 @@ def _write_labels(raw: Columnar, folder: Path, config: DataConfig, width: int, s
     days, stocks = raw.shape
     own = bool(raw.columns.targets)
     labels = DenseFile(folder / "labels.npy", (days, stocks, len(config.horizons)), np.float32, share)
+    if config.labels.source == "none":
+        return _write_unknown(labels, days, width)
     untradable = 0
     for start in range(0, days, width):
         now = slice(start, min(start + width, days))
@@ -181,6 +183,13 @@ def _write_labels(raw: Columnar, folder: Path, config: DataConfig, width: int, s
             target[:] = forward_returns(price, bars["close"], tradable, config.horizons, config.delay, at_open)[here]
         raw.release()
     return untradable
+
+
+def _write_unknown(labels: DenseFile, days: int, width: int) -> int:
+    for start in range(0, days, width):
+        stop = min(start + width, days)
+        labels.days(start, stop)[:] = np.nan
+    return 0
 
 
 def _mask_beyond(target: np.ndarray, start: int, days: int, config: DataConfig) -> None:

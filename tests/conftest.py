@@ -23,6 +23,7 @@ SHARING = {  # files of tests that share what takes long to make: one worker has
     "test_nodes.py": RAY_HEAD,
     "test_holdout.py": RAY_HEAD,
     "test_planted.py": RAY_HEAD,
+    "test_export.py": TRAINED,
     "test_train.py": TRAINED,
     "test_train_request.py": TRAINED,
     "test_single.py": TRAINED,

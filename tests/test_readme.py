@@ -25,8 +25,10 @@ from trial.backtest import app as backtest
 from trial.calibrate import app as calibrate
 from trial.dashboard import app as dashboard
 from trial.delete import app as delete
+from trial.export import app as export
 from trial.holdout import app as holdout
 from trial.migrate import app as migrate
+from trial.predict import app as predict
 from trial.references import app as references
 from trial.reproduce import app as reproduce
 from trial.status import app as status
@@ -34,6 +36,7 @@ from trial.stop import app as stop
 from trial.sweep import app as sweep
 from trial.train import app as train
 from trial.trials import app as trials
+from trial.verify import app as verify
 
 UNIONS = {slot: f"{slot.capitalize()}Config" for slot in SLOTS}
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,6 +54,9 @@ COMMANDS: dict[str, typer.Typer] = {
     "trial.dashboard": dashboard,
     "trial.calibrate": calibrate,
     "trial.holdout": holdout,
+    "trial.export": export,
+    "trial.verify": verify,
+    "trial.predict": predict,
     "trial.backtest": backtest,
     "reports.ablation": ablation,
     "reports.compare": compare,

@@ -1,20 +1,24 @@
-"""What a finished trial leaves beside its checkpoint: what it said of every stock and day, and its scaler."""
+"""What a finished trial leaves: what it said of every stock and day, the weights that said it, and its scaler."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import safetensors
+import safetensors.torch
+from torch import Tensor
 
 from data.scaler import RobustScaler
 from data.store import MarketStore
 from trial.evaluate import Scores
 
-SCALER, PREDICTIONS = "scaler.json", "predictions.parquet"
+SCALER, PREDICTIONS, WEIGHTS = "scaler.json", "predictions.parquet", "weights.safetensors"
 
 
 def write_scaler(path: Path, scaler: RobustScaler) -> None:
@@ -22,6 +26,22 @@ def write_scaler(path: Path, scaler: RobustScaler) -> None:
     scratch = path.with_suffix(f".{os.getpid()}.tmp")
     scratch.write_text(json.dumps(scaler.to_dict()))
     os.replace(scratch, path)
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """The weights that were scored, whatever else a checkpoint holds; atomic.
+
+    Raises:
+        OSError: they cannot be written; nothing half-written stays.
+    """
+    scratch = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        plain = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
+        safetensors.torch.save_file(plain, scratch)
+        os.replace(scratch, path)
+    except (OSError, safetensors.SafetensorError) as error:
+        scratch.unlink(missing_ok=True)
+        raise error if isinstance(error, OSError) else OSError(str(error)) from error
 
 
 def write_predictions(path: Path, scores: Scores, store: MarketStore) -> None:

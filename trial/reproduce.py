@@ -14,8 +14,6 @@ from optuna.storages import RDBStorage
 from rich.console import Console
 
 from data.errors import DataError
-from data.prepare import prepare
-from data.progress import Shown
 from data.store import MarketStore
 from reports.console import open_console, refused
 from search_spaces.config import TrialConfig, validated
@@ -23,14 +21,14 @@ from search_spaces.errors import SpaceError
 from storage.database import open_existing
 from storage.errors import StorageError
 from storage.provenance import read_provenance
-from storage.record import TrialRecord, load_study, read_records
+from storage.record import TrialRecord, read_records
 from trial.facts import whole_provenance
 from trial.interrupt import Interruption
 from trial.machine import Machine
+from trial.market import market_of
 from trial.options import Runs, Storage, StudyName, folder_of, url_of
 from trial.order import TrialOrder
 from trial.session import run_attempt
-from trial.settings import read_settings
 
 DIFFERS = 1
 COMPARED = ("value", "losses", "metrics", "daily_rank_ic")
@@ -72,7 +70,7 @@ def reproduce(
         opened = open_existing(url_of(storage, runs))
         record = _finished(opened, study, trial)
         config, machine = validated(record.config), _machine(record)
-        market = _market(opened, study, record, config, folder_of(runs), data, console)
+        market = market_of(opened, study, record, config, folder_of(runs), data, console)
         for sentence in _changed(opened, record):
             console.print(f"changed    {sentence}")
     except (SpaceError, DataError, StorageError) as error:
@@ -155,37 +153,6 @@ def _machine(record: TrialRecord) -> Machine:
     if then.device.startswith("cuda") and not torch.cuda.is_available():
         raise SpaceError("the trial was trained on a GPU, but this machine has none that torch can use.")
     return then.model_copy(update=silent)
-
-
-def _market(
-    storage: RDBStorage,
-    study: str,
-    record: TrialRecord,
-    config: TrialConfig,
-    runs: Path,
-    panel: Path | None,
-    console: Console,
-) -> MarketStore:
-    """The prepared market by its key; prepared again from the panel where it is gone.
-
-    Raises:
-        DataError: neither is there, or the panel is another one.
-    """
-    key = str(record.attributes["store_key"])
-    if (runs / "prepared" / key / "meta.json").exists():
-        return MarketStore.open(runs / "prepared" / key)
-    path = panel or Path(str(load_study(storage, study).user_attrs.get("panel_path", "")))
-    if not path.is_file() and not path.is_dir():
-        raise DataError(
-            f"the prepared market {key} is gone from {runs}, and so is the panel {path}. Give it with --data."
-        )
-    market = prepare(path, runs / "prepared", config.data, Shown(console), read_settings().prepare_memory_mib)
-    if market.meta.store_key != key:
-        raise DataError(
-            f"the trial was trained on market {key}, but {path} makes {market.meta.store_key}: it is another panel, or "
-            f"has other rows."
-        )
-    return market
 
 
 def _changed(storage: RDBStorage, record: TrialRecord) -> list[str]:

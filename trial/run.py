@@ -31,10 +31,10 @@ from storage.names import CONFIRM, HOLDOUT, studies_of, sweep_of
 from storage.record import TrialRecord, least_violations, read_records, stages_of, to_frame
 from storage.study import StudyStore
 from trial.backtest_rows import keep_backtest
+from trial.best import export_best, read_config
 from trial.cluster import cluster, room_for
 from trial.definitions import refuse_other_definitions
 from trial.driver import StageRun, run_stage
-from trial.export import export_best, read_config
 from trial.live import Display
 from trial.notify import notify
 from trial.order import Flight

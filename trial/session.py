@@ -23,7 +23,7 @@ from trial.interrupt import Interruption, Stopped, Unwritten
 from trial.keeper import CHECKPOINT, Keeper
 from trial.logs import logging_to, start_line
 from trial.order import TrialOrder
-from trial.predictions import PREDICTIONS, SCALER, write_predictions, write_scaler
+from trial.predictions import PREDICTIONS, SCALER, WEIGHTS, write_predictions, write_scaler, write_weights
 from trial.profiling import Profile, open_profile
 from trial.scorecard import scorecard
 from trial.state import TrainState
@@ -139,6 +139,7 @@ def _write(order: TrialOrder, state: TrainState, blocks: FoldBlocks) -> None:
     try:
         order.folder.mkdir(parents=True, exist_ok=True)
         write_scaler(order.folder / SCALER, state.scaler)
+        write_weights(order.folder / WEIGHTS, state.average.weights(state.model))
         write_predictions(order.folder / PREDICTIONS, state.scores, blocks.store)
     except OSError as error:
         raise Unwritten(f"since its predictions could not be written: {error}") from error

@@ -400,3 +400,11 @@ def test_a_column_that_may_leak_must_be_there(tmp_path: Path) -> None:
     assert "inspection.allow_leaks must name columns of the panel, but f11, g is none" in said
     assert "f8, f9" in said, "the columns that are there"
     assert settled(tmp_path, USERS, inspection={"allow_leaks": ["f1", "returns_1d"]}).own == ["returns_1d", *OWN]
+
+
+def test_what_is_to_be_predicted_needs_no_label(tmp_path: Path) -> None:
+    found = settled(tmp_path, ["date", "code", *OWN], labels={"source": "none"})
+    assert found.targets == {}
+    with_targets = settled(tmp_path, USERS, labels={"source": "none"})
+    assert with_targets.targets == {}
+    assert not [name for name in with_targets.own if name.startswith("target")]

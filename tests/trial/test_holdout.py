@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+import trial.export
 import trial.holdout
 from data.store import MarketStore
 from reports.deployment import Deployment, decide
@@ -20,6 +22,7 @@ from storage.errors import StorageError
 from storage.ledger import Tried, read_holdout_reads, tried_on_market_of
 from storage.record import read_records
 from storage.references import read_references
+from trial.bundle import read_bundle
 from trial.holdout_read import HoldoutRead, note_read, unless_read
 from trial.request import SweepRequest
 from trial.run import run_sweep
@@ -104,6 +107,26 @@ def test_it_is_read_once_for_the_winner_and_counted_for_ever(
     options = typer.main.get_command(trial.holdout.app).params
     named = {name for each in options for name in each.opts if name.startswith("--")}
     assert named == {"--runs", "--burn-holdout", *(word for word in option if str(word).startswith("--"))}
+
+
+def test_the_winner_is_exported_with_its_figures_and_as_many_seeds_as_asked(
+    swept: SweepRequest, tmp_path: Path
+) -> None:
+    def export(*words: object) -> Result:
+        return CliRunner().invoke(trial.export.app, [SWEEP, "--runs", str(swept.runs), *map(str, words)])
+
+    done = export("--ensemble", 2, "--out", tmp_path / "two")
+    assert done.exit_code == 0, done.output
+    found = read_bundle(tmp_path / "two")
+    assert [member.config.seed for member in found.members] == [0, 1]
+    assert {member.config.fold for member in found.members} == {"confirm-2"}
+    card = (tmp_path / "two" / "model_card.md").read_text()
+    assert "**undecided**, because it was confirmed with 2 seeds" in card
+    assert "| hold-out: " in card
+    metrics = json.loads((tmp_path / "two" / "metrics.json").read_text())
+    winner = metrics["sweep"]["deployment"]["winner"]
+    assert winner["holdout"]["low"] < winner["holdout"]["mean"] < winner["holdout"]["high"]
+    assert "the winner was confirmed with 2 seeds. Ask for fewer" in export("--ensemble", 3).stderr
 
 
 def test_a_sweep_goes_on_under_its_name_after_the_read(swept: SweepRequest) -> None:

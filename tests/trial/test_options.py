@@ -21,7 +21,7 @@ import trial.sweep
 import trial.trials
 from storage.database import open_existing
 from storage.record import read_records
-from trial.export import read_config
+from trial.best import read_config
 
 ON_GPUS = {"--gpu-hours"}  # needs one; tests/trial/test_plan.py has its budget, test_sweep.py its refusal
 LOOKED_AT = {"--dry-run", "--list"}  # run nothing; test_sweep.py

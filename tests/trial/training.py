@@ -12,9 +12,12 @@ from typing import NamedTuple
 import yaml
 from typer.testing import CliRunner
 
+import trial.export
+import trial.predict
 import trial.references
 import trial.reproduce
 import trial.train
+import trial.verify
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
@@ -37,6 +40,9 @@ APPS = {
     "trial.train": trial.train.app,
     "trial.reproduce": trial.reproduce.app,
     "trial.references": trial.references.app,
+    "trial.export": trial.export.app,
+    "trial.predict": trial.predict.app,
+    "trial.verify": trial.verify.app,
 }
 
 

@@ -1,0 +1,106 @@
+"""Which finished trials an export takes: the confirmed winner's, or one that was named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from optuna.storages import RDBStorage
+
+from data.findings import counted
+from reports.deployment import Deployment, decide, winning_record
+from reports.evidence import Evidence, StudyEvidence, read_evidence
+from storage.errors import StorageError
+from storage.names import sweep_of
+from storage.record import TrialRecord, read_records
+from trial.predictions import PREDICTIONS, SCALER, WEIGHTS
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Trials of one study, whose networks are exported together."""
+
+    study: str
+    records: tuple[TrialRecord, ...]
+    why: str  # these, in words
+    evidence: Evidence
+    found: Deployment | None  # None where a trial was named that nobody confirmed
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where each trial left its files."""
+        return [Path(str(record.attributes["predictions"])).parent for record in self.records]
+
+
+def choose_winner(storage: RDBStorage, sweep: str, num_members: int) -> Choice:
+    """The winner's first seeds on its last confirm fold: by number, never by what they scored.
+
+    Raises:
+        StorageError: nothing was confirmed, or with fewer seeds.
+    """
+    evidence = read_evidence(storage, sweep)
+    found = decide(evidence)
+    if found.winner is None or evidence.confirm is None:
+        raise StorageError(
+            f"an export takes the winner that was confirmed, but {found.why}. Run the sweep to its end, or name a "
+            f"trial with --trial."
+        )
+    own = _last_fold(evidence.confirm, found.winner.arm)
+    if len(own) < num_members:
+        raise StorageError(
+            f"an ensemble of {num_members} needs as many seeds, but the winner was confirmed with "
+            f"{counted(len(own), 'seed')}. Ask for fewer, or run the sweep with --seeds {num_members}."
+        )
+    picked = tuple(own[:num_members])
+    fold = picked[0].fold
+    why = (
+        f"the winner of {sweep} ({found.winner.arm}), {_seeds(picked)}, as trained for {fold}, the last confirm fold; "
+        f"seeds by number, not by what they scored"
+    )
+    return _refusing_lost(Choice(evidence.confirm.name, picked, why, evidence, found))
+
+
+def choose_trial(storage: RDBStorage, study: str, number: int) -> Choice:
+    """One COMPLETE trial of any study.
+
+    Raises:
+        StorageError: no such trial, or it is not COMPLETE.
+    """
+    records = {record.number: record for record in read_records(storage, study)}
+    if number not in records:
+        raise StorageError(f"a trial of {study!r} must be one of 0 to {len(records) - 1}, got {number}.")
+    record = records[number]
+    if record.state != "COMPLETE":
+        raise StorageError(f"a COMPLETE trial can be exported, but {number} of {study!r} is {record.state}.")
+    why = f"trial {number} of {study}, which was named"
+    return _refusing_lost(Choice(study, (record,), why, read_evidence(storage, sweep_of(study)), None))
+
+
+def _last_fold(confirm: StudyEvidence, arm: str) -> list[TrialRecord]:
+    """COMPLETE trials of the winner's newest configuration on the fold that learned from most days, by seed."""
+    newest = winning_record(confirm, arm)
+    own = [
+        record
+        for record in confirm.compared
+        if record.arm == arm
+        and record.state == "COMPLETE"
+        and record.attributes["config_hash"] == newest.attributes["config_hash"]
+    ]
+    last = max((str(record.fold) for record in own), key=lambda fold: int(fold.rpartition("-")[2]))
+    by_seed = {record.seed: record for record in own if record.fold == last}
+    return [by_seed[seed] for seed in sorted(seed for seed in by_seed if seed is not None)]
+
+
+def _seeds(records: tuple[TrialRecord, ...]) -> str:
+    return ("seed " if len(records) == 1 else "seeds ") + ", ".join(str(record.seed) for record in records)
+
+
+def _refusing_lost(choice: Choice) -> Choice:
+    """Raises StorageError where a file of a trial is not there."""
+    for record, folder in zip(choice.records, choice.folders, strict=True):
+        if missing := [name for name in (WEIGHTS, SCALER, PREDICTIONS) if not (folder / name).is_file()]:
+            raise StorageError(
+                f"an export needs what the trial left, but {folder} of trial {record.number} of {choice.study} lacks "
+                f"{', '.join(missing)}. Bring the folder back, or run the sweep anew."
+            )
+    return choice

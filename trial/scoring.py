@@ -1,0 +1,91 @@
+"""Scores of a bundle's networks on the days of a store: no label is read, no copy of the market is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from data.batch import DayBlock, make_block, window_rows
+from data.graph import DailyGraphs
+from data.store import MarketStore
+from storage.bundle import BundleError
+from trial.bundle import Bundle, Member
+
+
+class DayScores(NamedTuple):
+    """Of one day: n stocks of its universe, K horizons."""
+
+    day: int  # position in the store
+    stocks: np.ndarray  # [n] positions in the store
+    score_nK: np.ndarray  # float32; the mean over members, each standardised within the day, where there are several
+
+
+class Scorer:
+    """A bundle on a store."""
+
+    def __init__(self, bundle: Bundle, store: MarketStore) -> None:
+        """
+        Raises:
+            DataError: the store lacks a feature, or no edge can be built.
+        """
+        self.bundle, self.store = bundle, store
+        self._order = bundle.contract.order(store)
+        self._sector = torch.from_numpy(bundle.contract.sector_codes(store))
+        self._graphs = {member.config.data.graph: store.graphs(member.config.data.graph) for member in bundle.members}
+
+    @property
+    def first_day(self) -> int:
+        """The first day that every network has a window of features and a graph for."""
+        windows = [self.store.meta.first_known + member.config.data.window - 1 for member in self.bundle.members]
+        return max(windows + [graphs.first_day for graphs in self._graphs.values() if graphs is not None])
+
+    def score(self, days: range) -> Iterator[DayScores]:
+        """Day by day, in calendar order.
+
+        Raises:
+            BundleError: a score is not finite.
+        """
+        width = self.bundle.members[0].config.train.block_days
+        for start in range(days.start, days.stop, width):
+            block = range(start, min(start + width, days.stop))
+            parts = [self._scores(member, block) for member in self.bundle.members]
+            for offset, day in enumerate(block):
+                stocks = np.flatnonzero(np.asarray(self.store.eligible[day]))
+                yield DayScores(day, stocks, self._joined([part[offset, stocks] for part in parts], day))
+
+    def _scores(self, member: Member, days: range) -> np.ndarray:
+        """[B, N, K]."""
+        with torch.inference_mode():
+            return member.model(*self._block(member, days).inputs).score_BNK.float().cpu().numpy()
+
+    def _block(self, member: Member, days: range) -> DayBlock:
+        config = member.config.data
+        raw = np.ascontiguousarray(self.store.features[window_rows(config, days)][..., self._order])
+        x_TNF = torch.from_numpy(member.scaler.transform(raw, np.empty_like(raw)))
+        graphs: DailyGraphs | None = self._graphs[config.graph]
+        block = make_block(self.store, graphs, self.store.labels, config, days, x_TNF)
+        block = replace(block, sector_BN=self._sector[block.sector_BN])
+        return block.to(next(member.model.parameters()).device)
+
+    def _joined(self, parts: list[np.ndarray], day: int) -> np.ndarray:
+        for part in parts:
+            if not np.isfinite(part).all():
+                raise BundleError(
+                    f"scores must be finite, but on {self.store.dates[day]} {int((~np.isfinite(part)).sum())} are not."
+                )
+        return parts[0] if len(parts) == 1 else np.mean([_standardised(part) for part in parts], axis=0)
+
+
+def alone(bundle: Bundle, place: int) -> Bundle:
+    """One member of an ensemble, as a bundle of its own."""
+    return replace(bundle, members=(bundle.members[place],))
+
+
+def _standardised(score_nK: np.ndarray) -> np.ndarray:
+    """Within the day and horizon; scores that are all one stay 0."""
+    spread = score_nK.std(axis=0)
+    return ((score_nK - score_nK.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
