@@ -11,6 +11,12 @@ from search_spaces.config import TrialConfig
 from trial.choice import Choice
 
 HEAD = "# {name}\n\nStock-ranking network of {study}: {why}.\n"
+CARD_OF_LATER = """
+## Learned through {date}
+
+`{name}/` holds the same configuration, learned from every day whose label is known by {date}. `trial.predict` takes it
+unless told `--weights {parent}`. **Nobody has scored it**: every figure above is of its parent, `{parent}/`.
+"""
 BEWARE = """## Beware
 
 * The scores rank the stocks of one day. Their size means nothing between days.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import re
@@ -64,13 +65,24 @@ class Contract(BaseModel):
             )
 
     def settings_for(self, panel: Path, config: DataConfig) -> DataConfig:
-        """The network's data settings, with every column named: another panel is read as the first one was.
-
-        Nothing is held out, and nothing is labelled. Columns that the first panel did not have are left aside.
+        """To be predicted: the network's data settings for another panel, of which nothing is held out or labelled.
 
         Raises:
             DataError: the panel lacks columns; names them.
         """
+        return self._pinned(panel, config, LabelConfig(source="none"), SplitConfig(holdout_days=0))
+
+    def settings_through(self, panel: Path, config: DataConfig, last: dt.date) -> DataConfig:
+        """To be learned from: the same with its labels, and with every day after `last` held out.
+
+        Raises:
+            DataError: the panel lacks columns; names them.
+        """
+        splits = config.splits.model_dump() | {"holdout_from": last + dt.timedelta(days=1)}
+        return self._pinned(panel, config, config.labels, SplitConfig.model_validate(splits))
+
+    def _pinned(self, panel: Path, config: DataConfig, labels: LabelConfig, splits: SplitConfig) -> DataConfig:
+        """Every column named: another panel is read as the first one was, and what it has besides is left aside."""
         source = Source.open(panel)
         roles = {role: name for role, name in self.roles.items() if name != FILE_NAME}
         self._refuse_lacking(source, panel)
@@ -81,13 +93,7 @@ class Contract(BaseModel):
         columns = ColumnsConfig.model_validate(
             config.columns.model_dump() | roles | {"features": self._kind(), "exclude": exclude}
         )
-        wanted = config.model_copy(
-            update={
-                "columns": columns,
-                "labels": LabelConfig(source="none"),
-                "splits": SplitConfig(holdout_days=0),
-            }
-        )
+        wanted = config.model_copy(update={"columns": columns, "labels": labels, "splits": splits})
         strange = [name for name in settle_columns(source, wanted).own if name not in self.features]
         columns = columns.model_copy(update={"exclude": (*exclude, *(_literal(name) for name in strange))})
         return wanted.model_copy(update={"columns": columns})

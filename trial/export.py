@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import subprocess
@@ -17,7 +18,6 @@ from optuna.storages import RDBStorage
 from rich.console import Console
 
 from data.errors import DataError
-from data.fingerprint import take_fingerprint
 from data.store import MarketStore
 from reports.as_json import as_json
 from reports.console import open_console, refused
@@ -29,14 +29,19 @@ from storage.errors import StorageError
 from storage.names import sweep_of
 from storage.provenance import read_provenance
 from trial.build import fold_of
-from trial.bundle import CARD, CONFIG, CONFIRMED, FEATURES, FINGERPRINT, METRICS, PROVENANCE, SET, write_json
-from trial.card import model_card
+from trial.bundle import CARD, CONFIRMED, METRICS, PROVENANCE
+from trial.card import CARD_OF_LATER, model_card
 from trial.choice import Choice, choose_trial, choose_winner
 from trial.contract import Contract
 from trial.facts import whole_provenance
+from trial.machine import Machine
 from trial.market import market_of
+from trial.networks import CONFIG, write_json, write_networks
 from trial.options import Runs, Storage, StudyName, folder_of, url_of
 from trial.predictions import PREDICTIONS, SCALER, WEIGHTS
+from trial.settings import read_settings
+from trial.through import set_through, train_through
+from trial.train_request import device_of
 
 BUNDLE = "bundle"
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -50,6 +55,7 @@ class Export:
     configs: tuple[TrialConfig, ...]  # of the members
     market: MarketStore
     contract: Contract
+    panel: Path
     provenance: dict[str, Any]
 
 
@@ -65,6 +71,14 @@ def export(
     ensemble: Annotated[
         int, typer.Option(min=1, max=64, help="So many seeds of the winner together; their mean is scored.")
     ] = 1,
+    through: Annotated[
+        dt.datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="Then train the same configuration on every day through this one too, as a second set of weights.",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
     data: Annotated[
         Path | None,
@@ -91,7 +105,11 @@ def export(
         plan = _plan(opened, choice, folder_of(runs), data, console)
         with _scratch(folder) as scratch:
             _write(plan, scratch, folder.name)
-            proof = _prove(scratch, plan.market)
+            markets = {CONFIRMED: plan.market}
+            if through is not None:
+                markets |= _learn_on(plan, scratch, through.date(), folder_of(runs), console)
+            seal(scratch)
+            proof = [line for name, market in markets.items() for line in _prove(scratch, name, market)]
             publish(scratch, folder, force)
     except (SpaceError, DataError, StorageError) as error:
         raise refused(error) from None
@@ -114,7 +132,8 @@ def _plan(storage: RDBStorage, choice: Choice, runs: Path, panel: Path | None, c
         "exported_by": whole_provenance(),
         "command": ["python", "-m", "trial.export", *sys.argv[1:]],
     }
-    return Export(choice, configs, market, Contract.of(market), provenance)
+    own = panel or Path(str(choice.evidence.any_study.attributes.get("panel_path", "PANEL.parquet")))
+    return Export(choice, configs, market, Contract.of(market), own, provenance)
 
 
 @contextmanager
@@ -132,23 +151,25 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 def _write(plan: Export, scratch: Path, name: str) -> None:
     (scratch / CONFIG).write_text(plan.configs[0].to_yaml())
-    (scratch / FEATURES).write_text(plan.contract.model_dump_json(indent=1) + "\n")
-    train = fold_of(plan.configs[0], plan.market).train
-    take_fingerprint(plan.market, train).save(scratch / FINGERPRINT)
     write_json(scratch / METRICS, _metrics(plan))
     write_json(scratch / PROVENANCE, plan.provenance)
     (scratch / CARD).write_text(model_card(plan.choice, plan.configs[0], plan.market, name))
-    own = scratch / CONFIRMED
-    for place, (config, source) in enumerate(zip(plan.configs, plan.choice.folders, strict=True)):
-        member = own / str(place)
-        member.mkdir(parents=True)
-        (member / CONFIG).write_text(config.to_yaml())
+    own, train = scratch / CONFIRMED, fold_of(plan.configs[0], plan.market).train
+    write_networks(own, plan.market, train, plan.configs, plan.choice.why)
+    for place, source in enumerate(plan.choice.folders):
         for file in (WEIGHTS, SCALER, PREDICTIONS):
-            shutil.copyfile(source / file, member / file)
-    dates = plan.market.meta.dates
-    days = {"learned_from": dates[train[0]], "trained_through": dates[train[-1]], "num_members": len(plan.configs)}
-    write_json(own / SET, days)
-    seal(scratch)
+            shutil.copyfile(source / file, own / str(place) / file)
+
+
+def _learn_on(plan: Export, scratch: Path, date: dt.date, runs: Path, console: Console) -> dict[str, MarketStore]:
+    """The second set, by its name, and the market that it learned from; the card says that nobody has scored it."""
+    networks = scratch / set_through(date)
+    settings = read_settings()
+    machine = Machine.of(settings, device_of(settings))
+    market = train_through(networks, plan.configs, plan.contract, plan.panel, runs / "prepared", date, machine, console)
+    with (scratch / CARD).open("a") as card:
+        card.write(CARD_OF_LATER.format(name=networks.name, date=date, parent=CONFIRMED))
+    return {networks.name: market}
 
 
 def _metrics(plan: Export) -> dict[str, Any]:
@@ -160,25 +181,25 @@ def _metrics(plan: Export) -> dict[str, Any]:
     return {"sweep": as_json(plan.choice.evidence), "members": own}
 
 
-def _prove(scratch: Path, market: MarketStore) -> str:
-    """Loads it in a fresh process, and has it predict again what it did."""
-    command = [sys.executable, "-m", "trial.verify", str(scratch), "--market", str(market.folder)]
+def _prove(scratch: Path, name: str, market: MarketStore) -> list[str]:
+    """Loads a set in a fresh process, and has it predict again what it did."""
+    place = ("--weights", name, "--market", str(market.folder))
+    command = [sys.executable, "-m", "trial.verify", str(scratch), *place]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BundleError(f"a bundle must be proved before it is published, but: {done.stderr.strip()}")
-    return done.stdout.strip()
+    return done.stdout.strip().splitlines()
 
 
-def _say(plan: Export, folder: Path, proof: str, console: Console) -> None:
+def _say(plan: Export, folder: Path, proof: list[str], console: Console) -> None:
     found = plan.choice.found
     console.print(f"exported   {plan.choice.why}", soft_wrap=True)
     if found is not None:
         console.print(f"deploy     {found.decision}, because {found.why}", soft_wrap=True)
-    for line in proof.splitlines():
+    for line in proof:
         console.print(line.replace(f".{folder.name}.{os.getpid()}.tmp", folder.name), soft_wrap=True)
     console.print(f"bundle     {folder}", soft_wrap=True)
-    panel = plan.choice.evidence.any_study.attributes.get("panel_path", "PANEL.parquet")
-    console.print(f"next       python -m trial.predict {folder} {panel}", soft_wrap=True)
+    console.print(f"next       python -m trial.predict {folder} {plan.panel}", soft_wrap=True)
 
 
 if __name__ == "__main__":

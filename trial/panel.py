@@ -1,4 +1,4 @@
-"""A panel for a bundle: read as the network's own was, inspected by the same laws, its columns known again."""
+"""A panel for networks: read as the network's own was, inspected by the same laws, its columns known again."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from data.fingerprint import refuse_other_columns
 from data.prepare import prepare
 from data.progress import Shown
 from data.store import MarketStore
-from trial.bundle import Bundle
+from trial.networks import Networks
 from trial.settings import read_settings
 
 
-def open_panel(bundle: Bundle, panel: Path, prepared: Path, console: Console) -> MarketStore:
+def open_panel(networks: Networks, panel: Path, prepared: Path, console: Console) -> MarketStore:
     """Prepares the panel, every day of it, under `prepared`; what an earlier morning prepared is copied.
 
     Raises:
@@ -23,9 +23,9 @@ def open_panel(bundle: Bundle, panel: Path, prepared: Path, console: Console) ->
     """
     if not panel.exists():
         raise DataError(f"a panel must be there to be scored, but {panel} is not. Check the path.")
-    config = bundle.contract.settings_for(panel, bundle.members[0].config.data)
+    config = networks.contract.settings_for(panel, networks.members[0].config.data)
     store = prepare(panel, prepared, config, Shown(console), read_settings().prepare_memory_mib)
-    bundle.contract.order(store)
-    if (why := refuse_other_columns(bundle.fingerprint, store)) is not None:
+    networks.contract.order(store)
+    if (why := refuse_other_columns(networks.fingerprint, store)) is not None:
         console.print(f"doubt      the columns could not be held against those that were learned from: {why}")
     return store

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TextIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -28,9 +27,10 @@ from storage.errors import StorageError
 from trial.bundle import Bundle, read_bundle
 from trial.contract import history_needed
 from trial.days import LAST, days_of
+from trial.networks import Networks
 from trial.options import Runs, folder_of
 from trial.panel import open_panel
-from trial.scoring import DayScores, Scorer
+from trial.scoring import Scorer, scores_table
 from trial.verify import BundleFolder
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -64,11 +64,11 @@ def predict(
         _refuse_kind(out)
         began = time.perf_counter()
         found = read_bundle(bundle, weights)
-        store = open_panel(found, panel, folder_of(runs) / "prepared", console)
-        scorer = Scorer(found, store)
+        store = open_panel(found.networks, panel, folder_of(runs) / "prepared", console)
+        scorer = Scorer(found.networks, store)
         days = days_of(date, store, scorer.first_day)
-        refuse_dead_columns(found.fingerprint, store, days.stop - 1)
-        _doubt_short_history(found, store, days, console)
+        refuse_dead_columns(found.networks.fingerprint, store, days.stop - 1)
+        _doubt_short_history(found.networks, store, days, console)
         ready = time.perf_counter()
         rows = _write(scorer, days, out, console)
     except (DataError, StorageError) as error:
@@ -76,26 +76,15 @@ def predict(
     _say(found, store, days, rows, ready - began, time.perf_counter() - ready, out, console)
 
 
-def scores_table(scores: DayScores, store: MarketStore, horizons: tuple[int, ...]) -> pa.Table:
-    """date, code, score_<h>d per horizon, one row per stock of the universe."""
-    columns: dict[str, pa.Array | np.ndarray] = {
-        "date": np.full(len(scores.stocks), store.dates[scores.day]),
-        "code": store.codes[scores.stocks],
-    }
-    for k, horizon in enumerate(horizons):
-        columns[f"score_{horizon}d"] = scores.score_nK[:, k].astype(np.float32)
-    return pa.table(columns)
-
-
 def _refuse_kind(out: Path | None) -> None:
     if out is not None and out.suffix not in (".parquet", ".csv"):
         raise DataError(f"scores go to a .parquet or a .csv file, but --out is {out}. Choose one of them.")
 
 
-def _doubt_short_history(bundle: Bundle, store: MarketStore, days: range, console: Console) -> None:
+def _doubt_short_history(networks: Networks, store: MarketStore, days: range, console: Console) -> None:
     """Of a panel that begins later than the one that was learned from."""
-    needed = max(history_needed(member.config.data) for member in bundle.members)
-    if days.start < needed and store.dates[0] > bundle.fingerprint.first_date:
+    needed = max(history_needed(member.config.data) for member in networks.members)
+    if days.start < needed and store.dates[0] > networks.fingerprint.first_date:
         console.print(
             f"doubt      {store.dates[days.start]} has {days.start} days of history, and features and edges look back "
             f"up to {needed}: the scores may differ from those that a longer panel would give"
@@ -105,7 +94,7 @@ def _doubt_short_history(bundle: Bundle, store: MarketStore, days: range, consol
 def _write(scorer: Scorer, days: range, out: Path | None, console: Console) -> int:
     """Streams day by day; a file appears when it is whole. Returns the number of rows."""
     rows = 0
-    horizons = scorer.bundle.horizons
+    horizons = scorer.networks.horizons
     with _sink(out) as write, Shown(console).rows("scoring days", len(days)) as tick:
         for scores in scorer.score(days):
             table = scores_table(scores, scorer.store, horizons)
@@ -182,8 +171,10 @@ def _say(
 ) -> None:
     stretch = f"{store.dates[days.start]}" + (f" .. {store.dates[days.stop - 1]}" if len(days) > 1 else "")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    console.print(f"bundle     {bundle.folder.name} {bundle.sha256[:16]}, weights {bundle.set_name}")
-    console.print(f"scored     {rows:,} rows: {counted(len(days), 'day')} {stretch}, horizons {bundle.horizons}")
+    console.print(f"bundle     {bundle}, weights {bundle.networks.name}")
+    console.print(
+        f"scored     {rows:,} rows: {counted(len(days), 'day')} {stretch}, horizons {bundle.networks.horizons}"
+    )
     console.print(
         f"took       {preparing:.1f} s to read and prepare, {scoring:.2f} s to score "
         f"({scoring / len(days) * 1000:.0f} ms a day); {memory:.0f} MiB at most"

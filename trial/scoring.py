@@ -1,4 +1,4 @@
-"""Scores of a bundle's networks on the days of a store: no label is read, no copy of the market is made."""
+"""Scores of networks on the days of a store: no label is read, no copy of the market is made."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from data.batch import DayBlock, make_block, window_rows
 from data.graph import DailyGraphs
 from data.store import MarketStore
 from storage.bundle import BundleError
-from trial.bundle import Bundle, Member
+from trial.networks import Member, Networks
 
 
 class DayScores(NamedTuple):
@@ -25,22 +26,22 @@ class DayScores(NamedTuple):
 
 
 class Scorer:
-    """A bundle on a store."""
+    """Networks on a store."""
 
-    def __init__(self, bundle: Bundle, store: MarketStore) -> None:
+    def __init__(self, networks: Networks, store: MarketStore) -> None:
         """
         Raises:
             DataError: the store lacks a feature, or no edge can be built.
         """
-        self.bundle, self.store = bundle, store
-        self._order = bundle.contract.order(store)
-        self._sector = torch.from_numpy(bundle.contract.sector_codes(store))
-        self._graphs = {member.config.data.graph: store.graphs(member.config.data.graph) for member in bundle.members}
+        self.networks, self.store = networks, store
+        self._order = networks.contract.order(store)
+        self._sector = torch.from_numpy(networks.contract.sector_codes(store))
+        self._graphs = {member.config.data.graph: store.graphs(member.config.data.graph) for member in networks.members}
 
     @property
     def first_day(self) -> int:
         """The first day that every network has a window of features and a graph for."""
-        windows = [self.store.meta.first_known + member.config.data.window - 1 for member in self.bundle.members]
+        windows = [self.store.meta.first_known + member.config.data.window - 1 for member in self.networks.members]
         return max(windows + [graphs.first_day for graphs in self._graphs.values() if graphs is not None])
 
     def score(self, days: range) -> Iterator[DayScores]:
@@ -49,10 +50,10 @@ class Scorer:
         Raises:
             BundleError: a score is not finite.
         """
-        width = self.bundle.members[0].config.train.block_days
+        width = self.networks.members[0].config.train.block_days
         for start in range(days.start, days.stop, width):
             block = range(start, min(start + width, days.stop))
-            parts = [self._scores(member, block) for member in self.bundle.members]
+            parts = [self._scores(member, block) for member in self.networks.members]
             for offset, day in enumerate(block):
                 stocks = np.flatnonzero(np.asarray(self.store.eligible[day]))
                 yield DayScores(day, stocks, self._joined([part[offset, stocks] for part in parts], day))
@@ -80,12 +81,18 @@ class Scorer:
         return parts[0] if len(parts) == 1 else np.mean([_standardised(part) for part in parts], axis=0)
 
 
-def alone(bundle: Bundle, place: int) -> Bundle:
-    """One member of an ensemble, as a bundle of its own."""
-    return replace(bundle, members=(bundle.members[place],))
-
-
 def _standardised(score_nK: np.ndarray) -> np.ndarray:
     """Within the day and horizon; scores that are all one stay 0."""
     spread = score_nK.std(axis=0)
     return ((score_nK - score_nK.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+
+
+def scores_table(scores: DayScores, store: MarketStore, horizons: tuple[int, ...]) -> pa.Table:
+    """date, code, score_<h>d per horizon, one row per stock of the universe."""
+    columns: dict[str, pa.Array | np.ndarray] = {
+        "date": np.full(len(scores.stocks), store.dates[scores.day]),
+        "code": store.codes[scores.stocks],
+    }
+    for k, horizon in enumerate(horizons):
+        columns[f"score_{horizon}d"] = scores.score_nK[:, k].astype(np.float32)
+    return pa.table(columns)

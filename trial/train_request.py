@@ -124,8 +124,7 @@ def _check(request: TrainRequest, config: TrialConfig, settings: Settings) -> No
         )
     if unknown := sorted(set(request.groups) - set(GROUPS)):
         raise SpaceError(f"--by must name some of {', '.join(GROUPS)}, got {', '.join(unknown)}.")
-    if device_of(settings) == "cuda" and not torch.cuda.is_available():
-        raise SpaceError("ATFT_DEVICE asks for cuda, but this machine has no GPU that torch can use. Set it to auto.")
+    device_of(settings)
     if request.panel is not None and not request.panel.exists():
         raise SpaceError(f"--data must name a panel, but {request.panel} is not there.")
     done = None if request.resume_checkpoint is None else read_checkpoint(request.resume_checkpoint)[1]["epoch"]
@@ -160,6 +159,9 @@ def _with_data(config: TrialConfig, data: DataConfig) -> TrialConfig:
 
 
 def device_of(settings: Settings) -> str:
+    """What is trained on; raises SpaceError where this machine lacks what the settings ask for."""
     if settings.device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise SpaceError("ATFT_DEVICE asks for cuda, but this machine has no GPU that torch can use. Set it to auto.")
     return settings.device

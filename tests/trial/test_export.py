@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from storage.bundle import MANIFEST, BundleError
 from tests.trial.training import Trained, run, run_apart
@@ -42,9 +43,9 @@ def test_it_is_complete_and_nothing_of_it_is_pickled(bundle: Path) -> None:
         "confirmed/0/predictions.parquet",
         "confirmed/0/scaler.json",
         "confirmed/0/weights.safetensors",
+        "confirmed/features.json",
+        "confirmed/fingerprint.npz",
         "confirmed/set.json",
-        "features.json",
-        "fingerprint.npz",
         "metrics.json",
         "model_card.md",
         "provenance.json",
@@ -147,8 +148,29 @@ def test_weights_that_say_something_else_are_not_published(trained: Trained, tmp
     assert not (tmp_path / "bundle").exists()
 
 
+def test_the_same_configuration_learns_on_through_a_later_day(trained: Trained, tmp_path: Path) -> None:
+    dates = sorted(pd.read_parquet(trained.panel)["date"].astype(str).str[:10].unique())
+    folder, last = tmp_path / "bundle", dates[-30]
+    export = ("trial.export", "small", "--trial", 0, "--out", folder, "--runs", trained.runs)
+    late = run(*export, "--through", "2035-01-01")
+    assert late.returncode == 2
+    assert f"it ends with {dates[-1]}" in late.stderr
+    assert not list(tmp_path.iterdir()), "nothing half-written stays"
+    done = run(*export, "--through", last)
+    assert done.returncode == 0, done.stderr
+    newest, parent = read_bundle(folder), read_bundle(folder, "confirmed")
+    assert newest.networks.name == f"through-{last}"
+    assert str(newest.networks.trained_through) == dates[-30 - 21], "whose label of 20 days, a day later, ends there"
+    assert parent.networks.trained_through < newest.networks.trained_through
+    own = [each.networks.members[0].model.state_dict() for each in (newest, parent)]
+    assert any(not torch.equal(value, own[1][name]) for name, value in own[0].items())
+    assert "**Nobody has scored it**" in (folder / "model_card.md").read_text()
+    verified = run("trial.verify", folder, trained.panel, "--runs", tmp_path / "runs")
+    assert verified.stdout.count("predictions of member 0 within") == 2, verified.stderr
+
+
 def test_weights_are_loaded_strictly(bundle: Path) -> None:
     found = read_bundle(bundle)
-    assert found.set_name == "confirmed"
+    assert found.sets == ("confirmed",)
     with pytest.raises(BundleError, match="must be one of confirmed, got 'through'"):
         read_bundle(bundle, "through")

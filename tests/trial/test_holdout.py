@@ -118,8 +118,8 @@ def test_the_winner_is_exported_with_its_figures_and_as_many_seeds_as_asked(
     done = export("--ensemble", 2, "--out", tmp_path / "two")
     assert done.exit_code == 0, done.output
     found = read_bundle(tmp_path / "two")
-    assert [member.config.seed for member in found.members] == [0, 1]
-    assert {member.config.fold for member in found.members} == {"confirm-2"}
+    assert [member.config.seed for member in found.networks.members] == [0, 1]
+    assert {member.config.fold for member in found.networks.members} == {"confirm-2"}
     card = (tmp_path / "two" / "model_card.md").read_text()
     assert "**undecided**, because it was confirmed with 2 seeds" in card
     assert "| hold-out: " in card
