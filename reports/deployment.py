@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -48,6 +48,8 @@ class Winner:
     search: float | None  # mean daily RankIC of the trial on the search fold, which it was chosen by
     confirm: Standing
     holdout: Standing | None  # None: not read, or read for another winner
+    search_level: Effect | None = None  # of the same trial, by its days; that it was chosen by them is not in it
+    search_levels: Mapping[str, Effect] = field(default_factory=dict)  # of simple predictors on the search fold
 
     @property
     def luck(self) -> float | None:
@@ -123,13 +125,16 @@ def find_winner(evidence: Evidence) -> Winner | str:
     if standing is None:
         return "the winner has fewer than two seeds on every confirm fold"
     config_hash = winning_record(confirm, arm).attributes["config_hash"]
+    searched = _on_search(evidence, about["trial"], horizon)
     return Winner(
         arm,
         config_hash,
         horizon,
-        _on_search(evidence, about["trial"], horizon),
+        None if searched is None else float(np.mean(searched)),
         standing,
         _on_holdout(evidence, config_hash, horizon),
+        None if searched is None or len(searched) < 2 else _of_one(searched, horizon),
+        _levels(evidence.search_references, horizon),
     )
 
 
@@ -180,12 +185,18 @@ def skill_of(references: tuple[Reference, ...], horizon: int) -> dict[str, Skill
     return {name: skill for name, skill in skills.items() if skill}
 
 
-def _on_search(evidence: Evidence, number: int, horizon: int) -> float | None:
+def _on_search(evidence: Evidence, number: int, horizon: int) -> Array | None:
+    """Daily skill of the trial that was picked, in calendar order."""
     records: list[TrialRecord] = evidence.search.records if evidence.search is not None else []
     for record in records:
         if record.number == number and (skill := daily_skill(record, horizon)):
-            return float(np.mean(list(skill.values())))
+            return np.array([skill[day] for day in sorted(skill)])
     return None
+
+
+def _levels(references: tuple[Reference, ...], horizon: int) -> dict[str, Effect]:
+    known = {name: [skill[day] for day in sorted(skill)] for name, skill in skill_of(references, horizon).items()}
+    return {name: _of_one(np.array(values), horizon) for name, values in known.items() if len(values) > 1}
 
 
 def _of_one(daily_T: Array, horizon: int) -> Effect:

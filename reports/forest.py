@@ -68,4 +68,4 @@ def forest(rows: Mapping[str, Row], equivalence: float, interval: str, label: st
     fig.add_vline(x=0, line_width=1, line_color=MEAN)
     fig.update_xaxes(title="daily RankIC, arm minus reference")
     fig.update_yaxes(autorange="reversed")
-    return figure(fig, 90 + 45 * len(rows), label)
+    return figure(fig, 90 + 36 * len(rows), label)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from reports.daily import DailyPairs, daily_pairs, primary_horizon
 from reports.evidence import StudyEvidence
 from reports.inference.effect import MIN_SEEDS, Effect, effect
+from reports.inference.power import minimum_detectable
 from reports.inference.verdict import ALPHA, EQUIVALENCE, Verdict, Word, benjamini_hochberg, verdicts
 
 RETUNED, FIXED = "retuned", "fixed"
@@ -60,6 +61,12 @@ class Judged:
         """Of every arm, verdict or not."""
         told = {arm: verdict.effect for arm, verdict in self.verdicts.items()}
         return told | {arm: found.effect for arm, found in self.exploratory.items()}
+
+    @property
+    def detectable(self) -> float | None:
+        """The true difference that would be found four times in five in every retuned arm; None without one."""
+        found = [verdict.effect for verdict in self.verdicts.values()]
+        return max((minimum_detectable(each, len(found)) for each in found), default=None)
 
 
 def judge(confirm: StudyEvidence | None) -> Judged | str:

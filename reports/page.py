@@ -23,17 +23,23 @@ STYLE = r"""
 body { margin: 0 auto; padding: 1.2rem; max-width: 72rem; color: var(--ink); background: var(--paper);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
 h1 { font-size: 1.6rem; margin: 0; overflow-wrap: anywhere; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .2rem; }
-nav { display: flex; flex-wrap: wrap; gap: .1rem .9rem; padding: .4rem 0; border-bottom: 1px solid var(--line);
-  font-size: .85rem; }
-@media (max-width: 40rem) { nav { flex-wrap: nowrap; overflow-x: auto; white-space: nowrap; } }
+nav { display: flex; gap: .1rem .9rem; padding: .4rem 0; border-bottom: 1px solid var(--line); font-size: .85rem;
+  overflow-x: auto; white-space: nowrap; scrollbar-width: thin; }
 section:first-child h2 { margin-top: 1rem; } p { margin: .5rem 0; }
 a { color: var(--accent); } .lead { color: var(--soft); margin: .2rem 0 .8rem; max-width: 60rem; }
 .headline { font-size: 1.25rem; margin: .6rem 0; }
-.scroll { overflow-x: auto; margin: .6rem 0; } figure { margin: .4rem 0; min-width: 0; }
+.strip { font-size: .85rem; color: var(--soft); } .strip b { color: var(--ink); }
+.scroll { overflow-x: auto; margin: .6rem 0; scrollbar-width: thin;
+  background: linear-gradient(to right, var(--paper) 30%, transparent) 0 0 / 2.5rem 100% no-repeat local,
+    linear-gradient(to left, var(--paper) 30%, transparent) 100% 0 / 2.5rem 100% no-repeat local,
+    linear-gradient(to right, var(--line), transparent) 0 0 / .8rem 100% no-repeat scroll,
+    linear-gradient(to left, var(--line), transparent) 100% 0 / .8rem 100% no-repeat scroll; }
+figure { margin: .4rem 0; min-width: 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { white-space: normal; vertical-align: bottom; min-width: 4.5rem; max-width: 11rem; }
 td.number { text-align: right; }
-th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
+th button { font: inherit; text-align: left; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
 th button::after { content: "\2195"; content: "\2195" / ""; display: inline-block; width: 1.3em; text-align: right;
   color: var(--soft); }
 th[aria-sort=ascending] button::after { content: "\25B2"; content: "\25B2" / ""; color: var(--accent); }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from optuna.storages import RDBStorage
@@ -19,7 +19,7 @@ from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
 from storage.names import CONFIRM, sweep_of
 from storage.record import load_study
-from trial.backtest_rows import BACKTEST, keep_backtest
+from trial.backtest_rows import BACKTEST, keep_backtest, run_backtest
 from trial.options import Runs, Storage, SweepName, folder_of, url_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -41,8 +41,14 @@ def backtest(
         float | None, typer.Option(help="In the unit of prices; orders come in whole lots.", show_default=False)
     ] = None,
     lot: Annotated[int | None, typer.Option(help="Shares of a lot; with --capital.", show_default=False)] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Put it into the report, in the place of the one that is there.")
+    ] = False,
 ) -> None:
-    """Trade the winner's scores on the confirm folds again, from its predictions, and put that into the report."""
+    """Trade the winner's scores on the confirm folds again, from its predictions.
+
+    What comes out is shown; the report keeps the backtest that it has, unless --keep says otherwise.
+    """
     console = open_console()
     sweep = sweep_of(name)
     try:
@@ -57,13 +63,13 @@ def backtest(
                 capital=capital,
                 lot=lot,
             )
-            keep_backtest(opened, sweep, market, folder, rules)
-            found: dict[str, Any] | None = load_study(opened, f"{sweep}{CONFIRM}").user_attrs.get(BACKTEST)
-            if found is None or "why" in found:
-                why = "no winner was confirmed" if found is None else found["why"]
-                raise DataError(f"a backtest needs a winner that was confirmed here, but {why}.")
+            found = run_backtest(opened, sweep, market, folder, rules).get(BACKTEST, {"why": "no winner was confirmed"})
+            if "why" in found:
+                raise DataError(f"a backtest needs a winner that was confirmed here, but {found['why']}.")
             report = folder / sweep / "report.html"
-            write_report(opened, sweep, report)
+            if keep:
+                keep_backtest(opened, sweep, market, folder, rules)
+                write_report(opened, sweep, report)
     except (StorageError, DataError, ValueError) as error:
         raise refused(error) from None
     table = Table(box=None)
@@ -72,7 +78,10 @@ def backtest(
     for side, one in found["sides"].items():
         table.add_row(*row(NAMES[side], one))
     console.print(table)
-    console.print(f"report: {report}", soft_wrap=True)
+    if keep:
+        console.print(f"report: {report}", soft_wrap=True)
+    else:
+        console.print("the report is as it was; --keep puts this one into it")
 
 
 def _market(storage: RDBStorage, sweep: str, runs: Path) -> MarketStore:

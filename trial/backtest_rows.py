@@ -30,8 +30,15 @@ BETA = "beta_60"
 
 
 def keep_backtest(storage: RDBStorage, sweep: str, market: MarketStore, runs: Path, rules: Rules | None = None) -> None:
-    """Trades the mean rank that the winner's seeds gave each stock, and that of the reference's; written anew, with
-    `why` where it cannot be.
+    """Writes what `run_backtest` gives into the confirm study, anew; nothing where no winner was confirmed."""
+    for name, found in run_backtest(storage, sweep, market, runs, rules).items():
+        load_study(storage, f"{sweep}{CONFIRM}").set_user_attr(name, found)
+
+
+def run_backtest(
+    storage: RDBStorage, sweep: str, market: MarketStore, runs: Path, rules: Rules | None = None
+) -> dict[str, dict[str, Any]]:
+    """Trades the mean rank that the winner's seeds gave each stock, and that of the reference's.
 
     Args:
         storage: of the studies.
@@ -39,15 +46,20 @@ def keep_backtest(storage: RDBStorage, sweep: str, market: MarketStore, runs: Pa
         market: that was scored.
         runs: where trials left their predictions.
         rules: costs, legs and lots; sides, delay and holding are those of the scores. None: those of `Rules`.
+
+    Returns:
+        by attribute of the confirm study; with `why` where it cannot be, empty where no winner was confirmed.
     """
     study = load_study(storage, f"{sweep}{CONFIRM}")
     about = study.user_attrs.get("winner")
     if about is None:
-        return
+        return {}
     complete = [r for r in read_records(storage, study.study_name) if r.state == "COMPLETE" and r.is_comparable]
+    found = {}
     for name, arm in ((BACKTEST, about["arm"]), (OF_REFERENCE, REFERENCE)):
         own = [r for r in complete if r.arm == arm and _predictions(runs, r, study.study_name) is not None]
-        study.set_user_attr(name, _result(own, study.study_name, market, runs, rules))
+        found[name] = _result(own, study.study_name, market, runs, rules)
+    return found
 
 
 def _result(

@@ -23,6 +23,7 @@ from trial.evaluate import Scores
 from trial.scorecard import scorecard
 
 LAST_VALUE, RANDOM = "last_value", "random"
+LOTS = 50
 
 
 def missing_references(
@@ -52,6 +53,8 @@ def keep_reference(
     blocks = blocks_of(config, market)
     scores, setting = _scores(name, blocks, config)
     daily_DK = rank_ic(scores.score, scores.label, scores.mask, config.data.min_stocks)
+    if name == RANDOM:
+        daily_DK = _mean_of_lots(scores, config)
     days = [str(market.dates[day]) for day in scores.days]
     result: dict[str, Any] = {
         "horizons": list(config.data.horizons),
@@ -80,6 +83,13 @@ def _last_known(store: MarketStore, days: np.ndarray, config: TrialConfig) -> np
     return np.nan_to_num(np.stack(known, axis=-1))
 
 
+def _mean_of_lots(scores: Scores, config: TrialConfig) -> np.ndarray:
+    """[V, K]: daily RankIC, mean over many rankings by lot; that of a single one is now and then far from zero."""
+    lots = (_by_lot(scores.score.shape, seed) for seed in range(config.seed, config.seed + LOTS))
+    daily = [rank_ic(score, scores.label, scores.mask, config.data.min_stocks) for score in lots]
+    return np.mean(daily, axis=0)
+
+
 def _by_lot(shape: tuple[int, ...], seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape)
 
@@ -91,6 +101,7 @@ def _plain(values_K: np.ndarray) -> list[float | None]:
 def _key(config: TrialConfig, market: MarketStore, fold: str) -> str:
     """What decides a reference's scores: the store, the days, features and labels; nothing of the network."""
     content: dict[str, Any] = {
+        "lots": LOTS,
         "store": market.meta.store_key,
         "data": config.data.model_dump(mode="json"),
         "fold": fold,

@@ -80,6 +80,7 @@ class SweepRequest:
     deterministic: bool = False  # asks and tells in rounds, so that equal seeds give equal studies
     accept_changes: bool = False  # of the study's definition
     join: bool = False  # beside a living driver
+    command: tuple[str, ...] = ()  # the words of the command line, where there was one
 
     def __post_init__(self) -> None:
         """A notebook writes paths as text."""

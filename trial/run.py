@@ -17,6 +17,8 @@ from rich.console import Console
 from data.findings import counted
 from data.store import MarketStore
 from reports.ablation import write_report
+from reports.conclusion import Line, conclusion
+from reports.evidence import read_evidence
 from reports.rungs import RungTrust, rung_trust
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
@@ -62,6 +64,7 @@ class SweepOutcome:
     costs: dict[str, Cost]  # study -> what it took
     storage_url: Address
     storage_option: str | None  # as it was given; None: the folder's own
+    conclusion: list[Line]  # what it says, for people
     stopped: str | None  # why it stopped early
 
     @property
@@ -295,6 +298,7 @@ def _finish(storage: RDBStorage, name: str, prepared: Prepared, stop: StopReques
         rungs=rung_trust(records, rungs),
         least_violations=least_violations(records),
         costs=read_costs(storage.engine, studies),
+        conclusion=conclusion(read_evidence(storage, name)),
         storage_url=request.storage_url,
         storage_option=request.storage,
         stopped=stop.reason,

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from data.findings import counted
 from data.store import MarketStore
+from reports.next_step import COMMAND
 from search_spaces.config import TrialConfig
 from search_spaces.knob import Range
 from search_spaces.space import REFERENCE
@@ -258,6 +259,7 @@ def _tell(study: StudyStore, prepared: Prepared, facts: Mapping[str, Any]) -> No
         "objectives": names,
         "constraints_asked": [str(constraint) for constraint in prepared.goal.constraints],
         "sampler": prepared.request.sampler,
+        **({COMMAND: list(prepared.request.command)} if prepared.request.command else {}),
         "rungs": prepared.early.rungs if prepared.early else [],
         **facts,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import typer
@@ -97,6 +98,7 @@ def sweep(
             address=address,
             join=join,
             accept_changes=accept_changes,
+            command=tuple(sys.argv[1:]) if Path(sys.argv[0]).resolve() == Path(__file__).resolve() else (),
         )
         if dry_run:
             dry = prepare_sweep(request, console)

@@ -102,7 +102,10 @@ def print_outcome(outcome: SweepOutcome, console: Console) -> None:
         by_horizon = ", ".join(
             f"{key.rsplit('/', 1)[1]}d {value:+.4f}" for key, value in metrics.items() if "/rank_ic/" in key
         )
-        console.print(f"best       trial {outcome.best.number}: RankIC {outcome.best.value:+.4f} ({by_horizon})")
+        console.print(
+            f"best       trial {outcome.best.number}, of the search: RankIC {outcome.best.value:+.4f}, weighted over "
+            f"horizons ({by_horizon})"
+        )
     elif outcome.study in outcome.counts:
         console.print(f"best       {_why_no_best(outcome)}, so there is no best configuration")
     if outcome.rungs:
@@ -119,6 +122,8 @@ def print_outcome(outcome: SweepOutcome, console: Console) -> None:
         where += f" --storage {shlex.quote(outcome.storage_option)}"
     look = f"{_program('python')} -m trial.dashboard {outcome.study} {where}"
     console.print(f"look       {look}", soft_wrap=True)  # a command stays on one line, to be copied
+    for label, text in outcome.conclusion:
+        console.print(f"{label:<10} {text}", soft_wrap=True)
     if outcome.stopped:
         console.print(f"stopped    {outcome.stopped}; nothing is lost. To go on:")
         console.print(f"           {_program('python')} -m trial.sweep {shlex.join(sys.argv[1:])}", soft_wrap=True)

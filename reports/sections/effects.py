@@ -7,7 +7,6 @@ import numpy as np
 from reports.evidence import Evidence, StudyEvidence
 from reports.inference.beside import bootstrap_interval, newey_west_interval
 from reports.inference.effect import MIN_SEEDS, more_days, needs_seeds
-from reports.inference.power import minimum_detectable
 from reports.inference.verdict import ALPHA, Verdict
 from reports.judged import Judged, judge, word
 from reports.section import Section, nothing, paragraph, probability, signed, table
@@ -61,15 +60,16 @@ def _pilot(confirm: StudyEvidence) -> list[str]:
         return ["Before launch it was not known what would be found: nothing was tuned."]
     return [
         f"Before launch, from the tuning's variance: {known['num_seeds']} seeds on {known['num_days']} days would find "
-        f"a true difference of about {known['detectable']:.4f} four times in five."
+        f"a true difference of about {known['detectable']:.4f} four times in five; a tuning's two seeds know little of "
+        f"their own spread, so that this is rather too much."
     ]
 
 
 def _remarks(judged: Judged) -> list[str]:
     """What would make the intervals shorter."""
     found = {arm: verdict.effect for arm, verdict in judged.verdicts.items()}
-    least = max(minimum_detectable(each, len(found)) for each in found.values())
-    told = [f"After it, among {len(found)} arms a true difference of {least:.4f} would be found four times in five."]
+    arms = "one arm" if len(found) == 1 else f"{len(found)} arms"
+    told = [f"After it, among {arms} a true difference of {judged.detectable:.4f} would be found four times in five."]
     seeds = min(each.num_seeds for each in found.values())
     if seeds < MIN_SEEDS:
         return [*told, f"A verdict needs {MIN_SEEDS} seeds, and there are {seeds}: give --seeds {MIN_SEEDS}."]

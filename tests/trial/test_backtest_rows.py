@@ -133,11 +133,18 @@ def test_the_command_trades_again_under_rules_of_ones_own(
         predict(tmp_path, number, small_store, config, 1.0)
     runner = CliRunner(env={"COLUMNS": "200"})
     where = ["demo", "--runs", str(tmp_path), "--storage", f"sqlite:///{tmp_path}/sweeps.db"]
-    cheap = runner.invoke(app, where)
+    kept = study.study.user_attrs[BACKTEST]
+    alone = runner.invoke(app, where)
+    assert alone.exit_code == 0, alone.output
+    assert study.study.user_attrs[BACKTEST] == kept, "it is shown, and kept if asked"
+    cheap = runner.invoke(app, [*where, "--keep"])
     assert cheap.exit_code == 0, cheap.output
     before = study.study.user_attrs[BACKTEST]["sides"]["long_short"]["annual_return"]
     rules = ["--cost-bps", "40", "--borrow-fee", "0.05", "--share", "0.2", "--capital", "1000000", "--lot", "10"]
-    dear = runner.invoke(app, [*where, *rules])
+    shown = runner.invoke(app, [*where, *rules])
+    assert "the report is as it was" in shown.stdout
+    assert study.study.user_attrs[BACKTEST]["cost_bps"] == 10
+    dear = runner.invoke(app, [*where, *rules, "--keep"])
     assert dear.exit_code == 0, dear.output
     found = study.study.user_attrs[BACKTEST]
     assert (found["cost_bps"], found["borrow_fee"], found["capital"]) == (40, 0.05, 1e6)
