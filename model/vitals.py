@@ -17,6 +17,7 @@ from model.losses.daily import centred
 class Vitals(NamedTuple):
     """Of one block of days, in evaluation."""
 
+    num_parameters: int  # of the whole network
     num_edges: int  # that the graph block hears over
     attention_entropy: float | None  # over its largest value: 1 is even; None where there is no attention
     mean_attention: float | None  # weight per edge, mean over edges and heads
@@ -38,7 +39,8 @@ def vitals(net: ATFT, inputs: Inputs, mask_BNK: Tensor) -> Vitals:
         fused_BNH = net.fusion(flow.own_BNH, flow.graph_BNH)
         score_BNK = net.head(fused_BNH)[..., net.median].float()
         edges, even, mean = _attention(net, inputs, flow.own_BNH)
-    return Vitals(edges, even, mean, None if share is None else float(share.mean()), spread(score_BNK, mask_BNK))
+    size = sum(parameter.numel() for parameter in net.parameters())
+    return Vitals(size, edges, even, mean, None if share is None else float(share.mean()), spread(score_BNK, mask_BNK))
 
 
 def spread(score_BNK: Tensor, mask_BNK: Tensor) -> list[float]:

@@ -22,8 +22,7 @@ class NextStep(NamedTuple):
 
 def next_step(evidence: Evidence, found: Deployment) -> NextStep:
     """The one that brings the answer nearer; where no command does, the one that shows why."""
-    words = list(evidence.any_study.attributes.get(COMMAND, [evidence.name]))
-    name, where = evidence.name, [part for option in PLACES for part in _option(words, option)]
+    words, name, where = _words(evidence), evidence.name, places(evidence)
     winner = found.winner
     if winner is None:
         return NextStep(_shown("trial.sweep", words), "goes on to the end, and confirms")
@@ -40,6 +39,15 @@ def next_step(evidence: Evidence, found: Deployment) -> NextStep:
         _shown("trial.sweep", [*_without(words, "--data"), "--data", "LONGER_PANEL"]),
         "looks at more days: a longer panel is what narrows these intervals",
     )
+
+
+def places(evidence: Evidence) -> list[str]:
+    """The options by which other commands find the store and the files."""
+    return [part for option in PLACES for part in _option(_words(evidence), option)]
+
+
+def _words(evidence: Evidence) -> list[str]:
+    return list(evidence.any_study.attributes.get(COMMAND, [evidence.name]))
 
 
 def _option(words: list[str], option: str) -> list[str]:

@@ -47,6 +47,7 @@ th[aria-sort=descending] button::after { content: "\25BC"; content: "\25BC" / ""
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; } #content { outline: none; }
 .skip:not(:focus) { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap; }
+dt { font-weight: 600; margin-top: .6rem; } dd { margin: 0 0 0 1rem; max-width: 60rem; }
 pre { overflow-x: auto; font-size: .8rem; } summary { cursor: pointer; color: var(--accent); }
 footer { margin-top: 2rem; color: var(--soft); font-size: .85rem; }
 @media print { nav, .skip { display: none; } section { break-inside: avoid; } th button { cursor: auto; }

@@ -18,6 +18,7 @@ from reports.sections import (
     importances,
     interactions,
     luck,
+    method,
     parallel,
     provenance,
     references,
@@ -51,4 +52,5 @@ SECTIONS: tuple[Builder, ...] = (
     trials.build,
     cost.build,
     provenance.build,
+    method.build,
 )

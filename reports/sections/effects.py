@@ -10,6 +10,7 @@ from reports.inference.effect import MIN_SEEDS, more_days, needs_seeds
 from reports.inference.verdict import ALPHA, Verdict
 from reports.judged import Judged, judge, word
 from reports.section import Section, nothing, paragraph, probability, signed, table
+from reports.sizes import shown_parameters
 
 TITLE = "Effect of each switch on daily skill"
 LEAD = (
@@ -38,8 +39,11 @@ def build(evidence: Evidence) -> Section:
     about, found = evidence.confirm.attributes["arm_summaries"], judged.verdicts
     pieces = (
         table(
-            ("arm", "mean", "95 % low", "95 % high", "Holm's p", "verdict", "what it turns"),
-            [(arm, *_row(verdict, judged.equivalence), about.get(arm, "")) for arm, verdict in found.items()],
+            ("arm", "mean", "95 % low", "95 % high", "Holm's p", "verdict", "parameters", "what it turns"),
+            [
+                (arm, *_row(verdict, judged.equivalence), shown_parameters(evidence.confirm, arm), about.get(arm, ""))
+                for arm, verdict in found.items()
+            ],
         ),
         *map(paragraph, (*_pilot(evidence.confirm), *_remarks(judged))),
         _details(judged),

@@ -6,7 +6,8 @@ from reports.evidence import Evidence
 from reports.forest import Row, forest
 from reports.inference.verdict import ALPHA
 from reports.judged import Exploratory, judge
-from reports.section import Section, nothing, probability, signed, table
+from reports.section import Section, nothing, paragraph, probability, signed, table
+from reports.sizes import shown_parameters
 
 TITLE = "Fixed arms and placebos"
 LEAD = (
@@ -24,6 +25,7 @@ def build(evidence: Evidence) -> Section:
         return nothing("exploratory", TITLE, LEAD, "every arm was retuned, or belongs to a design")
     assert evidence.confirm is not None, "it was judged"
     about, found = evidence.confirm.attributes["arm_summaries"], judged.exploratory
+    reference = shown_parameters(evidence.confirm, evidence.confirm.attributes["reference_arm"])
     rows = {
         arm: Row(each.effect.mean, *each.effect.interval(1 - ALPHA), judged.pairs[arm].d_ST.mean(axis=1))
         for arm, each in found.items()
@@ -31,9 +33,13 @@ def build(evidence: Evidence) -> Section:
     pieces = (
         forest(rows, judged.equivalence, "95 % of the arm alone", "fixed arms and placebos minus reference"),
         table(
-            ("arm", "kind", "mean", "95 % low", "95 % high", "p", "in words", "what it turns"),
-            [(arm, each.kind, *_row(each), about.get(arm, "")) for arm, each in found.items()],
+            ("arm", "kind", "mean", "95 % low", "95 % high", "p", "in words", "parameters", "what it turns"),
+            [
+                (arm, each.kind, *_row(each), shown_parameters(evidence.confirm, arm), about.get(arm, ""))
+                for arm, each in found.items()
+            ],
         ),
+        paragraph(f"The reference has {reference} parameters."),
     )
     return Section("exploratory", TITLE, LEAD, pieces)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+
 from reports.evidence import Evidence
+from reports.next_step import places
 from reports.section import Section, table
 
 
@@ -22,6 +25,17 @@ def build(evidence: Evidence) -> Section:
         (
             table(("fold", "train from", "train to", "scored from", "scored to"), folds),
             table(("fact", "value"), facts),
+            *_again(evidence),
             *([table(("what the inspection of the panel doubts",), doubts)] if doubts else []),
         ),
     )
+
+
+def _again(evidence: Evidence) -> list[str]:
+    """The command that trains a trial again from the store alone."""
+    best = evidence.search.best if evidence.search is not None else None
+    if best is None:
+        return []
+    command = " ".join(["python -m trial.reproduce", evidence.name, str(best.number), *places(evidence)])
+    told = "The best search trial again, from the store alone, compared number by number:"
+    return [f"<p>{told} <code>{html.escape(command)}</code></p>"]
