@@ -113,6 +113,8 @@ class SearchSpace:
         for name in names:
             if name not in self.arms:
                 raise SpaceError(f"an arm of space {self.name!r} must be one of: {', '.join(self.arms)}; got {name!r}.")
+        if twice := sorted({name for name in names if list(names).count(name) > 1}):
+            raise SpaceError(f"an arm must be named once, but {', '.join(twice)} is there twice. Drop one of them.")
         return replace(self, arms={name: self.arms[name] for name in names})
 
     def arm_configs(self, base: TrialConfig) -> dict[str, TrialConfig]:

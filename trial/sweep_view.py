@@ -13,6 +13,7 @@ from rich.table import Table
 
 from data.describe import describe
 from data.findings import counted
+from reports.inference.effect import MIN_SEEDS
 from search_spaces import SPACES
 from storage.database import shown_url
 from trial.probe import estimated
@@ -24,7 +25,7 @@ from trial.tuning import TUNE_SEEDS
 def print_spaces(console: Console) -> None:
     """Name, budget and summary of each."""
     table = Table(box=None)
-    for heading in ("space", "trials", "epochs", "seeds", "arms", "what"):
+    for heading in ("space", "trials", "epochs", "arms", "draws", "seeds", "what"):
         table.add_column(heading)
     for space in SPACES.values():
         budget = space.budget
@@ -32,8 +33,9 @@ def print_spaces(console: Console) -> None:
             space.name,
             str(budget.trials),
             str(budget.epochs),
-            str(budget.seeds),
             str(len(space.arms)),
+            str(budget.draws),
+            str(budget.seeds),
             space.summary,
         )
     console.print(table)
@@ -77,7 +79,23 @@ def print_plan(prepared: Prepared, console: Console) -> None:
         console.print(
             f"confirm    {counted(prepared.num_cells, 'trial')}: {arms} "
             f"x {counted(prepared.num_seeds, 'seed')} x {counted(len(prepared.splits.confirm), 'fold')}"
+            + (", retuned arms at the reference's hyper-parameters too" if len(prepared.tuned) > 1 else "")
+            + (", and the winner of the search" if "search" in stages else "")
         )
+        console.print(f"verdict    {_verdict_ahead(prepared)}")
+
+
+def _verdict_ahead(prepared: Prepared) -> str:
+    """What these settings can say at all."""
+    if len(prepared.tuned) < 2:
+        return "none: no arm has a tuning of its own, all is exploratory"
+    if not prepared.splits.are_separate:
+        return "none: there are no confirm folds, all is exploratory"
+    if prepared.num_seeds < MIN_SEEDS:
+        return f"none: {counted(prepared.num_seeds, 'seed')}, and {MIN_SEEDS} are needed; --seeds {MIN_SEEDS} gives one"
+    return (
+        f"at {MIN_SEEDS} seeds or more; how small a difference can be found is told after the tuning, from its variance"
+    )
 
 
 def print_probes(prepared: Prepared, console: Console) -> None:

@@ -17,6 +17,8 @@ LAWS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {  # of roles 
 }
 PRICE = ("positive", lambda values: values <= 0)
 DOUBTFUL_FACTOR = 2.0  # one-day change of a close that is doubted
+OUTSIDE = 0.005  # share of a price by which an open or a close may lie outside its day's range
+RARE = 0.02  # share of rows up to which they are taken for damaged
 STALE_DAYS = 20  # unchanged closes in a row
 
 
@@ -46,7 +48,26 @@ def impossible_prices(panel: Panel) -> list[Finding]:
             found.append(
                 error("impossible price", column, bad.count, "row", bad.first, law, "Write null for what is missing.")
             )
-    return found + _crossed_prices(panel)
+    return found + _crossed_prices(panel) + _prices_outside(panel)
+
+
+def _prices_outside(panel: Panel) -> list[Finding]:
+    """Opens and closes above their day's high or below its low, by more than rounding and adjustment explain."""
+    if not {"open", "high", "low", "close"} <= panel.bars.keys():
+        return []
+    bad, known = Cells(), 0
+    for rows in panel.stretches():
+        bars = {role: np.asarray(panel.bars[role][rows]) for role in ("open", "high", "low", "close")}
+        high, low = bars["high"], bars["low"]
+        top, bottom = np.maximum(bars["open"], bars["close"]), np.minimum(bars["open"], bars["close"])
+        outside = (top > high * (1 + OUTSIDE)) | (bottom < low * (1 - OUTSIDE))
+        in_its_unit = (top < 2 * high) & (bottom > low / 2) & (low <= high)  # else another check tells of it
+        bad.add(panel, outside & in_its_unit, high, rows)
+        known += int(np.isfinite(high).sum())
+    if not 0 < bad.count <= RARE * known:  # more of them are a way of adjusting, not damage
+        return []
+    law, way = "open and close should lie between low and high", "Look whether these rows are damaged."
+    return [doubt("price outside its day", panel.columns.roles["high"], bad.count, "row", bad.first, law, way)]
 
 
 def _crossed_prices(panel: Panel) -> list[Finding]:

@@ -7,6 +7,8 @@ import plotly.graph_objects as go
 from reports.evidence import Evidence
 from reports.section import Section, figure, paragraph
 
+ENOUGH = 16
+FEW = ", which are too few: mostly noise"
 LEAD = (
     "PED-ANOVA over COMPLETE trials and the parameters that all of them have. It describes where this search looked; "
     "with few trials it is mostly noise, and it says nothing about causes."
@@ -36,9 +38,6 @@ def build(evidence: Evidence) -> Section:
     fig.update_yaxes(autorange="reversed")
     assert evidence.search is not None
     num = evidence.search.count("COMPLETE")
-    return Section(
-        "importances",
-        title,
-        LEAD,
-        (paragraph(f"From {num} COMPLETE trials."), figure(fig, 90 + 34 * len(names), "share per parameter")),
-    )
+    told = f"From {num} COMPLETE trials{FEW if num < ENOUGH else ''}."
+    drawn = figure(fig, 90 + 34 * len(names), "share per parameter")
+    return Section("importances", title, LEAD, (paragraph(told), drawn))

@@ -284,6 +284,11 @@ CASES = [
         lambda: swapped(slice(601, 615)),
     ),
     Case(
+        *(checks.impossible_prices, "doubt", "price outside its day", "high"),
+        *("1 row (first: ", "Look whether these rows are damaged."),
+        lambda: with_values(raw(), "high", [601], float(column(raw(), "low").reshape(-1)[601])),
+    ),
+    Case(
         *(checks.absurd_returns, "error", "absurd return", "close"),
         *(f"1 row (first: {key(50, 1)}", "raise inspection.max_factor"),
         lambda: changed(raw(), "close", column(raw(), "close") * np.where(grid(slice(50, None), 1), 15.0, 1.0)),

@@ -74,3 +74,9 @@ def test_an_arm_may_not_take_the_references_name() -> None:
 
 def test_a_space_without_arms_has_its_reference() -> None:
     assert with_arms().arm_configs(TrialConfig()) == {REFERENCE: TrialConfig(arm=REFERENCE)}
+
+
+def test_an_arm_that_is_named_twice_is_refused() -> None:
+    space = with_arms(wide=Arm("wide", {"model.hidden": 64}))
+    with pytest.raises(SpaceError, match="wide is there twice"):
+        space.with_arms(["wide", "wide"])
