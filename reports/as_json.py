@@ -19,6 +19,7 @@ from reports.inference.effect import Effect
 from reports.inference.verdict import ALPHA, Verdict
 from reports.judged import Judged, judge, short_word, word
 from reports.luck import Luck, measure_luck
+from reports.next_step import next_step
 
 STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
 STANDARD_OUTPUT = Path("-")
@@ -49,13 +50,15 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
             (Holm's), and an effect, of which low and high hold for all arms at once.
         interactions: of a factorial design, by effect: words, adjusted_p (Benjamini and Hochberg's), aliases (what it
             cannot be told from), and an effect; empty without one.
+        detectable: the true difference that would be found four times in five, in every retuned arm; None without one.
+        next: command, and purpose (what it is for).
         exploratory: by other arm: kind (fixed, placebo, winner), words, adjusted_p (Benjamini and Hochberg's), and an
             effect.
 
         An effect is arm minus reference, or what its name says: mean, standard_error, degrees (of freedom), low and
         high, seeds, days (numbers of).
     """
-    judged = judge(evidence.confirm)
+    judged, found = judge(evidence.confirm), decide(evidence)
     best = evidence.search.best if evidence.search is not None else None
     content = {
         "name": evidence.name,
@@ -63,7 +66,8 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
         "tried": None if evidence.tried is None else evidence.tried._asdict(),
         "accepted_changes": [change for study in evidence.studies for change in study.accepted],
         "best_search": None if best is None else {"trial": best.number, "value": best.value},
-        "deployment": _deployment(decide(evidence)),
+        "deployment": _deployment(found),
+        "next": next_step(evidence, found)._asdict(),
         "search_luck": _luck(measure_luck(evidence)),
         "backtest": evidence.backtest,
         "interactions": _interactions(factorial_findings(evidence.confirm)),
@@ -166,6 +170,7 @@ def _findings(judged: Judged | str) -> dict[str, Any]:
             "equivalence": None,
             "is_exploratory": None,
             "why_no_verdict": judged,
+            "detectable": None,
             "verdicts": {},
             "exploratory": {},
         }
@@ -174,6 +179,7 @@ def _findings(judged: Judged | str) -> dict[str, Any]:
         "equivalence": judged.equivalence,
         "is_exploratory": judged.is_exploratory,
         "why_no_verdict": None if judged.verdicts else "no arm has a tuning of its own",
+        "detectable": judged.detectable,
         "verdicts": {arm: _verdict(verdict, judged.equivalence) for arm, verdict in judged.verdicts.items()},
         "exploratory": {
             arm: {"kind": found.kind, "words": found.in_words, "adjusted_p": found.adjusted_p}

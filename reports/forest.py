@@ -66,6 +66,6 @@ def forest(rows: Mapping[str, Row], equivalence: float, interval: str, label: st
     )
     fig.add_vrect(x0=-equivalence, x1=equivalence, fillcolor=MEAN, opacity=0.15, line_width=0)
     fig.add_vline(x=0, line_width=1, line_color=MEAN)
-    fig.update_xaxes(title="daily RankIC, arm minus reference")
+    fig.update_xaxes(title="RankIC, arm minus reference", title_font_size=12)
     fig.update_yaxes(autorange="reversed")
     return figure(fig, 90 + 36 * len(rows), label)

@@ -120,7 +120,8 @@ def unless_read(storage: RDBStorage, read: HoldoutRead, found: Deployment, burn:
     if not found.awaits_holdout and not burn:
         raise StorageError(
             f"a hold-out is read where it can decide, but the answer is {found.decision} whatever it says: "
-            f"{found.why}. --burn-holdout reads it all the same, once for this market."
+            f"{found.why}. --burn-holdout reads it all the same; a read "
+            f"is counted for this market, and cannot be taken back."
         )
     return read
 

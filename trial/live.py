@@ -107,7 +107,7 @@ class Display:
         if self._before < finished < self.target:
             done = finished - self._before + self._trials(len(flight.own_results) for flight in flights.values())
             left = self.target - finished - self._trials(len(flight.results) for flight in flights.values())
-            text += f", left about {_clock(elapsed / done * max(0.0, left))}"
+            text += f", about {_clock(elapsed / done * max(0.0, left))} left of this stage"
         return text
 
     def _trials(self, epochs: Iterable[int]) -> float:

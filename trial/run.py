@@ -270,7 +270,8 @@ def keep_references(
     for place, (name, fold, key) in enumerate(wanted, start=1):
         if stop.reason is not None:
             return
-        console.print(f"references: {place} of {len(wanted)}, {name} on {fold}")
+        days = "the hold-out" if study.endswith(HOLDOUT) else fold
+        console.print(f"references: {place} of {len(wanted)}, {name} on {days}")
         try:
             keep_reference(storage, study, name, fold, key, config, market)
         except SpaceError as error:  # too few days for this one: the sweep's own results do not depend on it

@@ -20,9 +20,9 @@ LEAD = (
 NAMES = {"long_short": "long and short", "long_only": "long only"}
 HEADINGS = (
     "portfolio",
-    "net a year",
+    "net a year, compounded",
     "volatility",
-    "Sharpe ratio",
+    "Sharpe ratio, of daily means",
     "largest fall",
     "break-even cost",
     "traded a day",

@@ -12,7 +12,7 @@ LEAD = (
     "Daily RankIC on the search fold, taken as returns are: the ratio is mean over long-run deviation, so that "
     "overlapping labels do not flatter it. It describes the search and decides nothing: the confirm folds do."
 )
-TRIED = ("counted as", "N", "the best of N without skill, annual ratio", "chance that its true ratio is above zero")
+TRIED = ("counted as", "N", "the best of N without skill, annual ratio", "deflated ratio (1 - p, of no skill)")
 
 
 def build(evidence: Evidence) -> Section:
@@ -44,7 +44,8 @@ def _row(name: str, deflated: Deflated) -> tuple[str, ...]:
 def _history(found: Luck) -> str:
     return (
         f"Minimum backtest length: {found.years:.1f} years, or the best of {found.raw.num_trials:.0f} without skill is "
-        f"expected to show an annual ratio of {ASKED_RATIO:g}; the search fold has {found.num_days / 252:.1f}."
+        f"expected to show an annual ratio of {ASKED_RATIO:g}; the search fold has {found.num_days / 252:.1f}"
+        + (", so that its best proves nothing." if found.num_days / 252 < found.years else ".")
     )
 
 

@@ -59,7 +59,7 @@ def test_each_finish_is_one_line_whatever_the_order(study: StudyStore) -> None:
         "search: 3/4 trial 0 PRUNED (asha)",
         "search: 4/4 trial 2 FAIL (crash)",
     ]
-    assert "left about" in lines[1]
+    assert "left of this stage" in lines[1]
 
 
 def test_a_terminal_gets_a_table_with_states_best_and_times(study: StudyStore) -> None:
@@ -98,4 +98,4 @@ def test_what_is_left_counts_what_trials_under_way_have_done(
         finish(study, 0, TrialState.COMPLETE, 0.05, "complete")
         half = flight(1, results=[{"epoch": 1}, {"epoch": 2}])  # and on average half an epoch of four
         display.change(study, {"a": half})
-    assert "left about 2:26" in output(display)
+    assert "about 2:26 left of this stage" in output(display)

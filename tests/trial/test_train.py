@@ -37,6 +37,7 @@ def test_it_trains_records_and_says_what_it_found(trained: Trained) -> None:
         CHECKPOINT,
         "predictions.parquet",
         "scaler.json",
+        "weights.safetensors",
         "log.jsonl",
     }
     card = record.curve[-1]["scorecard"]
