@@ -107,6 +107,17 @@ class Opening:
         for study in studies_of(self.name):
             if study in known:
                 self._take_up(StudyStore(self.storage, study, guard=self.lease.renew))
+        if "search" not in self.prepared.request.stages:
+            self._say_half_a_search(known)
+
+    def _say_half_a_search(self, known: set[str]) -> None:
+        """A winner is confirmed however far the search has come, but not without a word."""
+        finished = StudyStore(self.storage, self.name).num_finished if self.name in known else 0
+        if finished < self.prepared.num_trials:
+            self.console.print(
+                f"confirm: the search has {finished} of {self.prepared.num_trials} trials behind it; what is confirmed "
+                f"as its winner is the best of these. --stage both goes on with it first"
+            )
 
     def search(self) -> Stage:
         prepared, request = self.prepared, self.prepared.request

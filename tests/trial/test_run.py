@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -167,8 +168,10 @@ def test_reference_and_arms_are_tuned_alike_before_they_are_confirmed(sweep_pane
     (tmp_path / "small.py").write_text(SMALL_SPACE)
     runs, space = tmp_path / "runs", str(tmp_path / "small.py")
     request = replace(REQUEST, space=space, stages=("confirm",), draws=2, epochs=1, runs=runs, panel=sweep_panel)
-    stopped = run_sweep(replace(request, time_budget_seconds=0.5))
+    said = io.StringIO()
+    stopped = run_sweep(replace(request, time_budget_seconds=0.5), Console(file=said, width=300))
     assert stopped.stopped is not None
+    assert "confirm: the search has 0 of" in said.getvalue()
     assert list(stopped.counts) == ["small.tune"]
     assert list(run_sweep(request).counts) == ["small.tune", "small.confirm"]
     check_truth(runs, "small.tune", finished=8)
