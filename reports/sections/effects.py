@@ -65,7 +65,7 @@ def _pilot(confirm: StudyEvidence) -> list[str]:
     return [
         f"Before launch, from the tuning's variance: {known['num_seeds']} seeds on {known['num_days']} days would find "
         f"a true difference of about {known['detectable']:.4f} four times in five; a tuning's two seeds know little of "
-        f"their own spread, so that this is rather too much."
+        f"their own spread, so that this is a rough figure."
     ]
 
 

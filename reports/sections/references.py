@@ -12,7 +12,7 @@ TITLE = "Winner against simple predictors"
 LEAD = (
     "Daily RankIC at {horizon} trading days on the confirm folds, and the winner's minus each: intervals are 95 %, of "
     "that line alone, and carry overlapping labels and seeds. Ridge and LightGBM see the last day's features; "
-    "last_value ranks by the latest return that was over, random by lot. Exploratory."
+    "last_value ranks by the latest return that was over, random is the mean of fifty lots. Exploratory."
 )
 HEADINGS = ("predictor", "RankIC", "95 % low", "95 % high", "winner minus it", "95 % low", "95 % high")
 
