@@ -29,18 +29,18 @@ from storage.errors import StorageError
 from storage.names import sweep_of
 from storage.provenance import read_provenance
 from trial.build import fold_of
-from trial.bundle import CARD, CONFIRMED, METRICS, PROVENANCE
-from trial.card import CARD_OF_LATER, model_card
-from trial.choice import Choice, choose_trial, choose_winner
-from trial.contract import Contract
 from trial.facts import whole_provenance
 from trial.machine import Machine
 from trial.market import market_of
-from trial.networks import CONFIG, write_json, write_networks
 from trial.options import Runs, Storage, StudyName, folder_of, url_of
 from trial.predictions import PREDICTIONS, SCALER, WEIGHTS
+from trial.production.bundle import CARD, CONFIRMED, METRICS, PROVENANCE
+from trial.production.card import CARD_OF_LATER, model_card
+from trial.production.choice import Choice, choose_trial, choose_winner
+from trial.production.contract import Contract
+from trial.production.networks import CONFIG, write_json, write_networks
+from trial.production.through import set_through, train_through
 from trial.settings import read_settings
-from trial.through import set_through, train_through
 from trial.train_request import device_of
 
 BUNDLE = "bundle"

@@ -24,13 +24,13 @@ from data.progress import Shown
 from data.store import MarketStore
 from reports.console import open_console, refused
 from storage.errors import StorageError
-from trial.bundle import Bundle, read_bundle
-from trial.contract import history_needed
-from trial.days import LAST, days_of
-from trial.networks import Networks
 from trial.options import Runs, folder_of
-from trial.panel import open_panel
-from trial.scoring import Scorer, scores_table
+from trial.production.bundle import Bundle, read_bundle
+from trial.production.contract import history_needed
+from trial.production.days import LAST, days_of
+from trial.production.networks import Networks
+from trial.production.panel import open_panel
+from trial.production.scoring import Scorer, scores_table
 from trial.verify import BundleFolder
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)

@@ -14,11 +14,11 @@ from data.findings import counted
 from data.store import MarketStore
 from reports.console import open_console, refused
 from storage.errors import StorageError
-from trial.bundle import read_bundle
-from trial.networks import Member, Networks
 from trial.options import Runs, folder_of
-from trial.panel import open_panel
-from trial.scoring import Scorer
+from trial.production.bundle import read_bundle
+from trial.production.networks import Member, Networks
+from trial.production.panel import open_panel
+from trial.production.scoring import Scorer
 
 TOLERANCE = 1e-6  # of a score: rounding, where days are computed in other blocks
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)

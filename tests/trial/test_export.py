@@ -13,7 +13,7 @@ import torch
 
 from storage.bundle import MANIFEST, BundleError
 from tests.trial.training import Trained, run, run_apart
-from trial.bundle import read_bundle
+from trial.production.bundle import read_bundle
 
 
 @pytest.fixture(scope="module")

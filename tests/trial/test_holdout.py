@@ -22,8 +22,8 @@ from storage.errors import StorageError
 from storage.ledger import Tried, read_holdout_reads, tried_on_market_of
 from storage.record import read_records
 from storage.references import read_references
-from trial.bundle import read_bundle
 from trial.holdout_read import HoldoutRead, note_read, unless_read
+from trial.production.bundle import read_bundle
 from trial.request import SweepRequest
 from trial.run import run_sweep
 

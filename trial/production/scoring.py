@@ -14,7 +14,7 @@ from data.batch import DayBlock, make_block, window_rows
 from data.graph import DailyGraphs
 from data.store import MarketStore
 from storage.bundle import BundleError
-from trial.networks import Member, Networks
+from trial.production.networks import Member, Networks
 
 
 class DayScores(NamedTuple):

@@ -11,7 +11,7 @@ from data.fingerprint import refuse_other_columns
 from data.prepare import prepare
 from data.progress import Shown
 from data.store import MarketStore
-from trial.networks import Networks
+from trial.production.networks import Networks
 from trial.settings import read_settings
 
 

@@ -8,7 +8,7 @@ from reports.deployment import Standing, Winner
 from reports.luck import Luck, measure_luck
 from reports.section import signed, with_interval
 from search_spaces.config import TrialConfig
-from trial.choice import Choice
+from trial.production.choice import Choice
 
 HEAD = "# {name}\n\nStock-ranking network of {study}: {why}.\n"
 CARD_OF_LATER = """

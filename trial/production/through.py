@@ -21,13 +21,13 @@ from data.store import MarketStore
 from search_spaces.config import TrialConfig
 from storage.bundle import BundleError
 from trial.build import probe_memory
-from trial.contract import Contract
 from trial.endings import TrialEnded
 from trial.fit import fit
 from trial.machine import Machine
-from trial.networks import read_networks, write_networks
 from trial.predictions import PREDICTIONS, SCALER, WEIGHTS, write_scaler, write_weights
-from trial.scoring import Scorer, scores_table
+from trial.production.contract import Contract
+from trial.production.networks import read_networks, write_networks
+from trial.production.scoring import Scorer, scores_table
 from trial.settings import read_settings
 from trial.state import new_state
 from trial.training_view import Watcher

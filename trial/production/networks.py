@@ -21,8 +21,8 @@ from model.atft import ATFT
 from model.protocols import Sizes
 from search_spaces.config import TrialConfig
 from storage.bundle import BundleError
-from trial.contract import Contract
 from trial.predictions import PREDICTIONS, SCALER, WEIGHTS
+from trial.production.contract import Contract
 
 CONFIG, FEATURES, FINGERPRINT, SET = "config.yaml", "features.json", "fingerprint.npz", "set.json"
 

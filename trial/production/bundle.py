@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.bundle import BundleError, verify
-from trial.networks import SET, Networks, read_networks
+from trial.production.networks import SET, Networks, read_networks
 
 METRICS, PROVENANCE, CARD = "metrics.json", "provenance.json", "model_card.md"
 CONFIRMED = "confirmed"
