@@ -10,7 +10,7 @@ import numpy as np
 
 from reports.daily import Skill, by_seed, daily_skill, primary_horizon, skill_at
 from reports.evidence import Evidence, StudyEvidence
-from reports.inference.effect import MIN_SEEDS, Effect, effect
+from reports.inference.effect import MIN_SEEDS, Effect, effect, effect_of_days
 from reports.inference.long_run import Array
 from reports.inference.verdict import ALPHA
 from storage.record import TrialRecord
@@ -133,7 +133,7 @@ def find_winner(evidence: Evidence) -> Winner | str:
         None if searched is None else float(np.mean(searched)),
         standing,
         _on_holdout(evidence, config_hash, horizon),
-        None if searched is None or len(searched) < 2 else _of_one(searched, horizon),
+        None if searched is None or len(searched) < 2 else effect_of_days(searched, horizon),
         _levels(evidence.search_references, horizon),
     )
 
@@ -171,7 +171,7 @@ def _standing(
     others = {name: np.array([skill[day] for day in days]) for name, skill in skills.items()}
     return Standing(
         effect(own_ST, horizon),
-        {name: _of_one(other_T, horizon) for name, other_T in others.items()},
+        {name: effect_of_days(other_T, horizon) for name, other_T in others.items()},
         {name: effect(own_ST - other_T, horizon) for name, other_T in others.items()},
     )
 
@@ -196,12 +196,7 @@ def _on_search(evidence: Evidence, number: int, horizon: int) -> Array | None:
 
 def _levels(references: tuple[Reference, ...], horizon: int) -> dict[str, Effect]:
     known = {name: [skill[day] for day in sorted(skill)] for name, skill in skill_of(references, horizon).items()}
-    return {name: _of_one(np.array(values), horizon) for name, values in known.items() if len(values) > 1}
-
-
-def _of_one(daily_T: Array, horizon: int) -> Effect:
-    """Of a predictor without seeds: the error of the days alone."""
-    return effect(np.stack([daily_T, daily_T]), horizon)
+    return {name: effect_of_days(np.array(values), horizon) for name, values in known.items() if len(values) > 1}
 
 
 def _holds_zero(found: Effect) -> bool:

@@ -103,17 +103,23 @@ new Set([...document.querySelectorAll('th button')].map(button => button.closest
 """
 
 
-def render(title: str, sections: Sequence[Section], reload_seconds: int | None = None) -> str:
+def render(
+    title: str,
+    sections: Sequence[Section],
+    reload_seconds: int | None = None,
+    footer: str = "Made from the study's store alone.",
+) -> str:
     """The whole page, of at most `LIMIT` bytes: where it would be more, the largest pieces make room, and say so.
 
     Args:
         title: of the page.
         sections: in order.
         reload_seconds: after which an open tab loads it again; None: never.
+        footer: the page's last line.
     """
     reload = "" if reload_seconds is None else f'<meta http-equiv="refresh" content="{reload_seconds}">'
-    empty = _page(title, [replace(section, pieces=()) for section in sections], reload)
-    return _page(title, _fitting(sections, LIMIT - len(empty.encode())), reload)
+    empty = _page(title, [replace(section, pieces=()) for section in sections], reload, footer)
+    return _page(title, _fitting(sections, LIMIT - len(empty.encode())), reload, footer)
 
 
 def _fitting(sections: Sequence[Section], room: int) -> list[Section]:
@@ -132,7 +138,7 @@ def _fitting(sections: Sequence[Section], room: int) -> list[Section]:
     ]
 
 
-def _page(title: str, sections: Sequence[Section], reload: str) -> str:
+def _page(title: str, sections: Sequence[Section], reload: str, footer: str) -> str:
     links = "".join(f'<a href="#{s.anchor}">{html.escape(s.title)}</a>' for s in sections)
     body = "".join(_section(section) for section in sections)
     return (
@@ -141,7 +147,7 @@ def _page(title: str, sections: Sequence[Section], reload: str) -> str:
         f"<title>{html.escape(title)}</title><style>{STYLE}</style><script>{get_plotlyjs()}</script></head>"
         f'<body><a class="skip" href="#content">Skip to content</a><h1>{html.escape(title)}</h1>'
         f'<nav aria-label="Sections">{links}</nav><div id="content" tabindex="-1"><main>{body}</main></div>'
-        f"<footer>Made from the study's store alone.</footer><script>{INK}{SORT}</script></body></html>"
+        f"<footer>{html.escape(footer)}</footer><script>{INK}{SORT}</script></body></html>"
     )
 
 

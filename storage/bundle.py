@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +42,30 @@ def verify(folder: Path) -> str:
     missing, strange = sorted(sealed.keys() - present.keys()), sorted(present.keys() - sealed.keys())
     altered = sorted(name for name in sealed.keys() & present.keys() if _digest(present[name]) != sealed[name])
     faults = {"missing": missing, "altered": altered, "not of it": strange}
-    told = "; ".join(f"{', '.join(names)} {word}" for word, names in faults.items() for names in [names] if names)
+    told = "; ".join(f"{', '.join(names)} {word}" for word, names in faults.items() if names)
     if told:
         raise BundleError(
             f"a bundle must be as it was sealed, but in {folder}: {told}. Copy it again from where it was exported, or "
             f"export it again."
         )
     return _digest(folder / MANIFEST)
+
+
+@contextmanager
+def scratch_beside(folder: Path) -> Iterator[Path]:
+    """A folder beside the final one; gone afterwards, whatever happens.
+
+    Raises:
+        BundleError: it cannot be written.
+    """
+    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        scratch.mkdir(parents=True)
+        yield scratch
+    except OSError as error:
+        raise BundleError(f"a bundle needs a folder that can be written, but {folder} is none: {error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def publish(scratch: Path, folder: Path, force: bool) -> None:

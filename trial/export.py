@@ -7,8 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,9 +19,10 @@ from data.errors import DataError
 from data.store import MarketStore
 from reports.as_json import as_json
 from reports.console import open_console, refused
+from reports.monitoring.thresholds import Thresholds
 from search_spaces.config import TrialConfig, validated
 from search_spaces.errors import SpaceError
-from storage.bundle import BundleError, publish, refuse_existing, seal
+from storage.bundle import BundleError, publish, refuse_existing, scratch_beside, seal
 from storage.database import open_existing
 from storage.errors import StorageError
 from storage.names import sweep_of
@@ -38,7 +37,9 @@ from trial.production.bundle import CARD, CONFIRMED, METRICS, PROVENANCE
 from trial.production.card import CARD_OF_LATER, model_card
 from trial.production.choice import Choice, choose_trial, choose_winner
 from trial.production.contract import Contract
+from trial.production.expectation import EXPECTED, expectation, write_expectation
 from trial.production.networks import CONFIG, write_json, write_networks
+from trial.production.thresholds import THRESHOLDS, read_thresholds
 from trial.production.through import set_through, train_through
 from trial.settings import read_settings
 from trial.train_request import device_of
@@ -57,6 +58,7 @@ class Export:
     contract: Contract
     panel: Path
     provenance: dict[str, Any]
+    thresholds: Thresholds
 
 
 @app.command()
@@ -84,6 +86,9 @@ def export(
         Path | None,
         typer.Option(help="The panel, where the prepared market is gone. (default: where it was)", show_default=False),
     ] = None,
+    thresholds: Annotated[
+        Path | None, typer.Option(help="YAML of the monitor's thresholds. (default: usual ones)", show_default=False)
+    ] = None,
     runs: Runs = None,
     storage: Storage = None,
 ) -> None:
@@ -102,8 +107,9 @@ def export(
         choice = (
             choose_trial(opened, name, trial) if trial is not None else choose_winner(opened, sweep_of(name), ensemble)
         )
-        plan = _plan(opened, choice, folder_of(runs), data, console)
-        with _scratch(folder) as scratch:
+        limits = Thresholds() if thresholds is None else read_thresholds(thresholds)
+        plan = _plan(opened, choice, folder_of(runs), data, limits, console)
+        with scratch_beside(folder) as scratch:
             _write(plan, scratch, folder.name)
             markets = {CONFIRMED: plan.market}
             if through is not None:
@@ -116,11 +122,9 @@ def export(
     _say(plan, folder, proof, console)
 
 
-def _chosen(storage: RDBStorage, name: str, trial: int | None, ensemble: int) -> Choice:
-    return choose_winner(storage, sweep_of(name), ensemble) if trial is None else choose_trial(storage, name, trial)
-
-
-def _plan(storage: RDBStorage, choice: Choice, runs: Path, panel: Path | None, console: Console) -> Export:
+def _plan(
+    storage: RDBStorage, choice: Choice, runs: Path, panel: Path | None, limits: Thresholds, console: Console
+) -> Export:
     record = choice.records[0]
     configs = tuple(validated(each.config) for each in choice.records)
     market = market_of(storage, choice.study, record, configs[0], runs, panel, console)
@@ -133,26 +137,15 @@ def _plan(storage: RDBStorage, choice: Choice, runs: Path, panel: Path | None, c
         "command": ["python", "-m", "trial.export", *sys.argv[1:]],
     }
     own = panel or Path(str(choice.evidence.any_study.attributes.get("panel_path", "PANEL.parquet")))
-    return Export(choice, configs, market, Contract.of(market), own, provenance)
-
-
-@contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder beside the final one; gone afterwards, whatever happens."""
-    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    try:
-        scratch.mkdir(parents=True)
-        yield scratch
-    except OSError as error:
-        raise BundleError(f"a bundle needs a folder that can be written, but {folder} is none: {error}") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    return Export(choice, configs, market, Contract.of(market), own, provenance, limits)
 
 
 def _write(plan: Export, scratch: Path, name: str) -> None:
     (scratch / CONFIG).write_text(plan.configs[0].to_yaml())
     write_json(scratch / METRICS, _metrics(plan))
     write_json(scratch / PROVENANCE, plan.provenance)
+    (scratch / THRESHOLDS).write_text(plan.thresholds.to_yaml())
+    write_expectation(scratch / EXPECTED, expectation(plan.choice))
     (scratch / CARD).write_text(model_card(plan.choice, plan.configs[0], plan.market, name))
     own, train = scratch / CONFIRMED, fold_of(plan.configs[0], plan.market).train
     write_networks(own, plan.market, train, plan.configs, plan.choice.why)

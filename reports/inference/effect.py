@@ -78,6 +78,15 @@ def effect(d_ST: Array, horizon: int) -> Effect:
     )
 
 
+def effect_of_days(d_T: Array, horizon: int) -> Effect:
+    """Of a series without seeds, such as a simple predictor's: the error of the days alone.
+
+    Raises:
+        ValueError: as `effect`.
+    """
+    return effect(np.stack([d_T, d_T]), horizon)
+
+
 def satterthwaite(one: float, one_degrees: float, other: float, other_degrees: float) -> float:
     """Degrees of freedom of a sum of two independent variances (Satterthwaite 1946, Biometrics Bulletin 2(6))."""
     whole = one**2 / one_degrees + other**2 / other_degrees

@@ -2,12 +2,14 @@
 
 MANIFEST.json     SHA-256 of every file            model_card.md      what it is, for people
 config.yaml       of the first member              metrics.json       its figures, with intervals
-provenance.json   where it came from
+provenance.json   where it came from               expected.json      what RankIC to expect
+monitor.yaml      the monitor's thresholds
 confirmed/        the networks that the figures are of
 through-<date>/   the same configurations, learned through a later day
     set.json            days that were learned from
     features.json       what they demand of a panel
     fingerprint.npz     what its columns looked like
+    baseline.npz        how its features were distributed
     <k>/                config.yaml, weights.safetensors, scaler.json, predictions.parquet of member k
 """
 

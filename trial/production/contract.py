@@ -35,6 +35,7 @@ class Contract(BaseModel):
     features: list[str]  # in the order in which the network reads them
     num_built_in: int  # of them, which are computed from OHLCV and come first
     roles: dict[str, str]  # role -> the panel's column
+    targets: dict[str, str]  # horizon -> the panel's column; empty where labels came from prices
     sectors: list[str]  # code k of the network is sector k - 1, 0 is unknown
     features_version: int
     graph_version: int
@@ -49,6 +50,7 @@ class Contract(BaseModel):
             features=features,
             num_built_in=len(list(built_in)),
             roles={role: name for role, name in store.meta.roles.items() if _decides(role, name, features)},
+            targets=store.meta.targets,
             sectors=store.meta.vocabularies.get("sector", []),
             features_version=FEATURES_VERSION,
             graph_version=GRAPH_VERSION,
@@ -71,6 +73,20 @@ class Contract(BaseModel):
             DataError: the panel lacks columns; names them.
         """
         return self._pinned(panel, config, LabelConfig(source="none"), SplitConfig(holdout_days=0))
+
+    def settings_watched(self, panel: Path, config: DataConfig) -> DataConfig:
+        """To be predicted and scored: with labels as they were learned, if the panel has what they are made of.
+
+        Raises:
+            DataError: the panel lacks columns; names them.
+        """
+        labels = config.labels
+        if set(self.targets.values()) <= set(Source.open(panel).schema):
+            source = "panel" if self.targets else "prices"
+            return self._pinned(
+                panel, config, labels.model_copy(update={"source": source}), SplitConfig(holdout_days=0)
+            )
+        return self.settings_for(panel, config)
 
     def settings_through(self, panel: Path, config: DataConfig, last: dt.date) -> DataConfig:
         """To be learned from: the same with its labels, and with every day after `last` held out.

@@ -22,9 +22,11 @@ from model.protocols import Sizes
 from search_spaces.config import TrialConfig
 from storage.bundle import BundleError
 from trial.predictions import PREDICTIONS, SCALER, WEIGHTS
+from trial.production.baseline import Baseline, take_baseline
 from trial.production.contract import Contract
 
-CONFIG, FEATURES, FINGERPRINT, SET = "config.yaml", "features.json", "fingerprint.npz", "set.json"
+CONFIG, FEATURES, SET = "config.yaml", "features.json", "set.json"
+FINGERPRINT, BASELINE = "fingerprint.npz", "baseline.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +52,10 @@ class Networks:
     about: str
     contract: Contract
     fingerprint: Fingerprint
+    baseline: Baseline
     members: tuple[Member, ...]
     trained_through: dt.date  # the last day that was learned from
+    known_through: dt.date  # the last day that was there to be learned from, chosen by, or scored on
 
     @property
     def name(self) -> str:
@@ -81,7 +85,9 @@ def write_networks(folder: Path, store: MarketStore, train: range, configs: Sequ
         (folder / str(place) / CONFIG).write_text(config.to_yaml())
     (folder / FEATURES).write_text(Contract.of(store).model_dump_json(indent=1) + "\n")
     take_fingerprint(store, train).save(folder / FINGERPRINT)
-    days = {"learned_from": store.meta.dates[train[0]], "trained_through": store.meta.dates[train[-1]]}
+    take_baseline(store, train).save(folder / BASELINE)
+    dates = store.meta.dates
+    days = {"learned_from": dates[train[0]], "trained_through": dates[train[-1]], "known_through": dates[-1]}
     write_json(folder / SET, {"about": about, **days, "num_members": len(configs)})
 
 
@@ -100,8 +106,10 @@ def read_networks(folder: Path, device: str = "cpu") -> Networks:
         about=content["about"],
         contract=contract,
         fingerprint=Fingerprint.load(folder / FINGERPRINT),
+        baseline=Baseline.load(folder / BASELINE),
         members=tuple(_member(folder / str(place), contract, device) for place in range(content["num_members"])),
         trained_through=dt.date.fromisoformat(content["trained_through"]),
+        known_through=dt.date.fromisoformat(content["known_through"]),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -78,7 +78,12 @@ class Scorer:
                 raise BundleError(
                     f"scores must be finite, but on {self.store.dates[day]} {int((~np.isfinite(part)).sum())} are not."
                 )
-        return parts[0] if len(parts) == 1 else np.mean([_standardised(part) for part in parts], axis=0)
+        return together(parts)
+
+
+def together(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """[n, K] of several members on one day: the mean of theirs, each standardised within the day."""
+    return parts[0] if len(parts) == 1 else np.mean([_standardised(part) for part in parts], axis=0)
 
 
 def _standardised(score_nK: np.ndarray) -> np.ndarray:
