@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from storage.errors import StorageError
 from storage.views import create_views
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 RANK_IC = "valid/rank_ic/"  # begins the keys of the metric by horizon
 metadata = sa.MetaData()
 
@@ -127,6 +127,21 @@ references = sa.Table(  # simple predictors on a study's folds
     sa.Column("result", sa.JSON, nullable=False),
 )
 
+registry = sa.Table(  # what became of exported bundles; nothing is ever altered, the champion follows from all of it
+    "sweep_registry",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("sweep", sa.String(200), nullable=False, index=True),
+    sa.Column("action", sa.String(20), nullable=False),  # storage/registry.py has them
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("weights", sa.String(60), nullable=False),  # set of the bundle
+    sa.Column("folder", sa.Text, nullable=False),
+    sa.Column("known_through", sa.String(10), nullable=False),  # ISO, the last day that it could know
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("who", sa.String(200), nullable=False),  # USER@HOST
+    sa.Column("time", sa.DateTime(timezone=True), server_default=sa.func.now()),
+)
+
 provenances = sa.Table(
     "sweep_provenances",
     metadata,
@@ -153,7 +168,7 @@ def _add_fold_and_horizons(connection: sa.Connection) -> None:
 
 
 # Version that it starts from -> what makes the tables one higher.
-STEPS: dict[int, Step] = {1: _only_new_tables, 2: _add_fold_and_horizons, 3: _only_new_tables}
+STEPS: dict[int, Step] = {1: _only_new_tables, 2: _add_fold_and_horizons, 3: _only_new_tables, 4: _only_new_tables}
 
 
 def create_tables(engine: sa.Engine, steps: Mapping[int, Step] | None = None, target: int = SCHEMA_VERSION) -> None:

@@ -26,16 +26,16 @@ from storage.bundle import BundleError
 from storage.errors import StorageError
 from trial.monitor import ALARM, ThresholdsFile, show, tell, thresholds_of
 from trial.notify import notify
-from trial.options import Runs, folder_of
-from trial.predict import PanelPath, Weights
-from trial.production.bundle import Bundle, read_bundle
+from trial.options import Runs, Storage, folder_of
+from trial.predict import AnyBundle, PanelPath, Weights
+from trial.production.bundle import Bundle
+from trial.production.champion import open_bundle
 from trial.production.growth import append, dates_of, grown, has_rows_of, place_of_day, refuse_no_folder, refuse_overlap
 from trial.production.panel import open_panel
 from trial.production.publication import PAGE, SCORES, read_publication, refuse_other_bundle, write_publication
 from trial.production.sessions import deadline_of, last_closed
 from trial.production.watch import observe
 from trial.settings import read_settings
-from trial.verify import BundleFolder
 
 LATE = 3
 POLL_SECONDS = 5.0
@@ -70,7 +70,7 @@ class Morning:
 
 @app.command()
 def daily(
-    bundle: BundleFolder,
+    bundle: AnyBundle,
     panel: PanelPath,
     new: Annotated[
         Path | None,
@@ -96,6 +96,7 @@ def daily(
     thresholds: ThresholdsFile = None,
     weights: Weights = None,
     runs: Runs = None,
+    storage: Storage = None,
 ) -> None:
     """Publish one day's scores, or say why not; run again, it changes nothing.
 
@@ -108,7 +109,7 @@ def daily(
     console = open_console()
     now = dt.datetime.now().astimezone()
     try:
-        found = read_bundle(bundle, weights)
+        found = open_bundle(bundle, weights, runs, storage)
         limits = thresholds_of(found, thresholds)
         own = calendar or found.networks.members[0].config.data.calendar
         day = date.date() if date is not None else last_closed(now, own)

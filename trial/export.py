@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,7 @@ from reports.console import open_console, refused
 from reports.monitoring.thresholds import Thresholds
 from search_spaces.config import TrialConfig, validated
 from search_spaces.errors import SpaceError
-from storage.bundle import BundleError, publish, refuse_existing, scratch_beside, seal
+from storage.bundle import publish, refuse_existing, scratch_beside, seal
 from storage.database import open_existing
 from storage.errors import StorageError
 from storage.names import sweep_of
@@ -39,6 +37,7 @@ from trial.production.choice import Choice, choose_trial, choose_winner
 from trial.production.contract import Contract
 from trial.production.expectation import EXPECTED, expectation, write_expectation
 from trial.production.networks import CONFIG, write_json, write_networks
+from trial.production.proof import prove
 from trial.production.thresholds import THRESHOLDS, read_thresholds
 from trial.production.through import set_through, train_through
 from trial.settings import read_settings
@@ -115,7 +114,7 @@ def export(
             if through is not None:
                 markets |= _learn_on(plan, scratch, through.date(), folder_of(runs), console)
             seal(scratch)
-            proof = [line for name, market in markets.items() for line in _prove(scratch, name, market)]
+            proof = [line for name, market in markets.items() for line in prove(scratch, folder.name, name, market)]
             publish(scratch, folder, force)
     except (SpaceError, DataError, StorageError) as error:
         raise refused(error) from None
@@ -174,23 +173,13 @@ def _metrics(plan: Export) -> dict[str, Any]:
     return {"sweep": as_json(plan.choice.evidence), "members": own}
 
 
-def _prove(scratch: Path, name: str, market: MarketStore) -> list[str]:
-    """Loads a set in a fresh process, and has it predict again what it did."""
-    place = ("--weights", name, "--market", str(market.folder))
-    command = [sys.executable, "-m", "trial.verify", str(scratch), *place]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BundleError(f"a bundle must be proved before it is published, but: {done.stderr.strip()}")
-    return done.stdout.strip().splitlines()
-
-
 def _say(plan: Export, folder: Path, proof: list[str], console: Console) -> None:
     found = plan.choice.found
     console.print(f"exported   {plan.choice.why}", soft_wrap=True)
     if found is not None:
         console.print(f"deploy     {found.decision}, because {found.why}", soft_wrap=True)
     for line in proof:
-        console.print(line.replace(f".{folder.name}.{os.getpid()}.tmp", folder.name), soft_wrap=True)
+        console.print(line, soft_wrap=True)
     console.print(f"bundle     {folder}", soft_wrap=True)
     console.print(f"next       python -m trial.predict {folder} {plan.panel}", soft_wrap=True)
 

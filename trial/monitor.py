@@ -18,16 +18,16 @@ from reports.monitoring.page import as_dict, monitor_page
 from reports.monitoring.thresholds import Thresholds
 from storage.errors import StorageError
 from trial.notify import notify
-from trial.options import Runs, folder_of
-from trial.predict import PanelPath, Weights
-from trial.production.bundle import Bundle, read_bundle
+from trial.options import Runs, Storage, folder_of
+from trial.predict import AnyBundle, PanelPath, Weights
+from trial.production.bundle import Bundle
+from trial.production.champion import open_bundle
 from trial.production.days import LAST, days_of
 from trial.production.panel import open_panel
 from trial.production.scoring import Scorer
 from trial.production.thresholds import THRESHOLDS, read_thresholds
 from trial.production.watch import observe
 from trial.settings import read_settings
-from trial.verify import BundleFolder
 
 ALARM = 1
 COLOURS = {"ok": "green", "unknown": "bright_black", "watch": "yellow", "alarm": "red"}
@@ -41,7 +41,7 @@ ThresholdsFile = Annotated[
 
 @app.command()
 def monitor(
-    bundle: BundleFolder,
+    bundle: AnyBundle,
     panel: PanelPath,
     date: Annotated[str, typer.Option(help="Day such as 2024-01-31, or last.")] = LAST,
     out: Annotated[
@@ -51,6 +51,7 @@ def monitor(
     thresholds: ThresholdsFile = None,
     weights: Weights = None,
     runs: Runs = None,
+    storage: Storage = None,
 ) -> None:
     """Hold the last days of a panel against those that a network learned from: columns, scores, RankIC, coverage.
 
@@ -58,7 +59,7 @@ def monitor(
     """
     console = open_console()
     try:
-        found = read_bundle(bundle, weights)
+        found = open_bundle(bundle, weights, runs, storage)
         limits = thresholds_of(found, thresholds)
         store = open_panel(found.networks, panel, folder_of(runs) / "prepared", console, with_labels=True)
         days = days_of(date, store, Scorer(found.networks, store).first_day)

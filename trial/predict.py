@@ -24,16 +24,19 @@ from data.progress import Shown
 from data.store import MarketStore
 from reports.console import open_console, refused
 from storage.errors import StorageError
-from trial.options import Runs, folder_of
-from trial.production.bundle import Bundle, read_bundle
+from trial.options import Runs, Storage, folder_of
+from trial.production.bundle import Bundle
+from trial.production.champion import open_bundle
 from trial.production.contract import history_needed
 from trial.production.days import LAST, days_of
 from trial.production.networks import Networks
 from trial.production.panel import open_panel
 from trial.production.scoring import Scorer, scores_table
-from trial.verify import BundleFolder
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+AnyBundle = Annotated[
+    Path, typer.Argument(help="Folder that trial.export wrote, or champion:NAME.", show_default=False)
+]
 PanelPath = Annotated[
     Path, typer.Argument(help="Parquet file, folder or hive tree, with the days before.", show_default=False)
 ]
@@ -45,7 +48,7 @@ Weights = Annotated[
 
 @app.command()
 def predict(
-    bundle: BundleFolder,
+    bundle: AnyBundle,
     panel: PanelPath,
     date: Annotated[str, typer.Option(help="Day such as 2024-01-31, FROM..TO, all, or last.")] = LAST,
     out: Annotated[
@@ -54,6 +57,7 @@ def predict(
     ] = None,
     weights: Weights = None,
     runs: Runs = None,
+    storage: Storage = None,
 ) -> None:
     """Score every stock of the universe on the last day of a panel, or on the days asked.
 
@@ -63,7 +67,7 @@ def predict(
     try:
         _refuse_kind(out)
         began = time.perf_counter()
-        found = read_bundle(bundle, weights)
+        found = open_bundle(bundle, weights, runs, storage)
         store = open_panel(found.networks, panel, folder_of(runs) / "prepared", console)
         scorer = Scorer(found.networks, store)
         days = days_of(date, store, scorer.first_day)
