@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +29,13 @@ from trial.facts import whole_provenance
 from trial.machine import Machine
 from trial.market import market_of
 from trial.options import Runs, Storage, StudyName, folder_of, url_of
-from trial.predictions import PREDICTIONS, SCALER, WEIGHTS
 from trial.production.bundle import CARD, CONFIRMED, METRICS, PROVENANCE
 from trial.production.card import CARD_OF_LATER, model_card
-from trial.production.choice import Choice, choose_trial, choose_winner
+from trial.production.choice import Choice, choose_greedy, choose_trial, choose_winner
 from trial.production.contract import Contract
+from trial.production.ensembles import copy_left
 from trial.production.expectation import EXPECTED, expectation, write_expectation
+from trial.production.findings import FINDINGS, EnsembleFindings
 from trial.production.networks import CONFIG, write_json, write_networks
 from trial.production.proof import prove
 from trial.production.thresholds import THRESHOLDS, read_thresholds
@@ -44,6 +44,8 @@ from trial.settings import read_settings
 from trial.train_request import device_of
 
 BUNDLE = "bundle"
+GREEDY = "greedy"
+MOST_SEEDS = 64
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
@@ -70,8 +72,8 @@ def export(
         int | None, typer.Option(min=0, help="A trial of the study NAME, instead of the winner.", show_default=False)
     ] = None,
     ensemble: Annotated[
-        int, typer.Option(min=1, max=64, help="So many seeds of the winner together; their mean is scored.")
-    ] = 1,
+        str, typer.Option(help="So many seeds of the winner together, or greedy: what trial.ensemble chose.")
+    ] = "1",
     through: Annotated[
         dt.datetime | None,
         typer.Option(
@@ -98,14 +100,11 @@ def export(
     """
     console = open_console()
     try:
-        if trial is not None and ensemble > 1:
-            raise StorageError("an export is of --trial or of --ensemble, but both were given. Drop one.")
+        num_members = _num_members(ensemble, trial)
         folder = out or folder_of(runs) / name / BUNDLE
         refuse_existing(folder, force)
         opened = open_existing(url_of(storage, runs))
-        choice = (
-            choose_trial(opened, name, trial) if trial is not None else choose_winner(opened, sweep_of(name), ensemble)
-        )
+        choice = _choose(opened, name, trial, num_members, folder_of(runs))
         limits = Thresholds() if thresholds is None else read_thresholds(thresholds)
         plan = _plan(opened, choice, folder_of(runs), data, limits, console)
         with scratch_beside(folder) as scratch:
@@ -119,6 +118,26 @@ def export(
     except (SpaceError, DataError, StorageError) as error:
         raise refused(error) from None
     _say(plan, folder, proof, console)
+
+
+def _num_members(ensemble: str, trial: int | None) -> int | None:
+    """None: the greedy ensemble's own."""
+    if trial is not None and ensemble != "1":
+        raise StorageError("an export is of --trial or of --ensemble, but both were given. Drop one.")
+    if ensemble == GREEDY:
+        return None
+    if not ensemble.isdecimal() or not 1 <= int(ensemble) <= MOST_SEEDS:
+        raise StorageError(f"--ensemble must be greedy, or a number from 1 to {MOST_SEEDS}, got {ensemble!r}.")
+    return int(ensemble)
+
+
+def _choose(storage: RDBStorage, name: str, trial: int | None, num_members: int | None, runs: Path) -> Choice:
+    if trial is not None:
+        return choose_trial(storage, name, trial)
+    sweep = sweep_of(name)
+    if num_members is None:
+        return choose_greedy(storage, sweep, EnsembleFindings.load(runs / sweep / FINDINGS, sweep))
+    return choose_winner(storage, sweep, num_members)
 
 
 def _plan(
@@ -147,10 +166,9 @@ def _write(plan: Export, scratch: Path, name: str) -> None:
     write_expectation(scratch / EXPECTED, expectation(plan.choice))
     (scratch / CARD).write_text(model_card(plan.choice, plan.configs[0], plan.market, name))
     own, train = scratch / CONFIRMED, fold_of(plan.configs[0], plan.market).train
-    write_networks(own, plan.market, train, plan.configs, plan.choice.why)
-    for place, source in enumerate(plan.choice.folders):
-        for file in (WEIGHTS, SCALER, PREDICTIONS):
-            shutil.copyfile(source / file, own / str(place) / file)
+    write_networks(own, plan.market, train, plan.configs, plan.choice.why, plan.choice.shares)
+    for place, record in enumerate(plan.choice.records):
+        copy_left(record, own / str(place))
 
 
 def _learn_on(plan: Export, scratch: Path, date: dt.date, runs: Path, console: Console) -> dict[str, MarketStore]:

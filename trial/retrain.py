@@ -102,7 +102,10 @@ def _write(
     configs = [member.config for member in networks.members]
     with scratch_beside(folder) as scratch:
         own = scratch / set_through(date)
-        market = train_through(own, configs, networks.contract, panel, runs / "prepared", date, machine, console)
+        prepared = runs / "prepared"
+        market = train_through(
+            own, configs, networks.contract, panel, prepared, date, machine, console, networks.shares
+        )
         for file in OF_THE_PARENT:
             shutil.copyfile(parent.folder / file, scratch / file)
         _say_where_from(parent, champion, scratch, date)

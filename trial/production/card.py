@@ -39,6 +39,8 @@ def model_card(choice: Choice, config: TrialConfig, market: MarketStore, name: s
 
 
 def _decision(choice: Choice) -> str:
+    if choice.judged is not None:
+        return f"## Deploy?\n\nNot answered: the search chose the ensemble. On the confirm folds {choice.judged}.\n"
     if choice.found is None:
         return "## Deploy?\n\nNot answered: the trial was named by hand. What it scored was chosen among many.\n"
     return f"## Deploy?\n\n**{choice.found.decision}**, because {choice.found.why}.\n"
@@ -46,6 +48,11 @@ def _decision(choice: Choice) -> str:
 
 def _figures(choice: Choice, config: TrialConfig) -> str:
     winner = choice.found.winner if choice.found is not None else None
+    if choice.expected is not None:
+        mean, error = choice.expected.mean, choice.expected.standard_error
+        return (
+            f"## Figures\n\nMean daily RankIC {signed(mean)}, standard error {error:.4f}: {choice.expected.source}.\n"
+        )
     if winner is None:
         record = choice.records[0]
         return (

@@ -10,10 +10,12 @@ from optuna.storages import RDBStorage
 from data.findings import counted
 from reports.deployment import Deployment, decide, winning_record
 from reports.evidence import Evidence, StudyEvidence, read_evidence
+from reports.monitoring.band import Expected
 from storage.errors import StorageError
 from storage.names import sweep_of
 from storage.record import TrialRecord, read_records
 from trial.predictions import PREDICTIONS, SCALER, WEIGHTS
+from trial.production.findings import EnsembleFindings
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,10 @@ class Choice:
     records: tuple[TrialRecord, ...]
     why: str  # these, in words
     evidence: Evidence
-    found: Deployment | None  # None where a trial was named that nobody confirmed
+    found: Deployment | None  # None where the sweep's confirm stage has nothing to say of these
+    shares: tuple[float, ...] = (1.0,)  # how often each counts
+    judged: str | None = None  # what confirm days said of an ensemble that the search chose
+    expected: Expected | None = None  # of the same
 
     @property
     def folders(self) -> list[Path]:
@@ -57,7 +62,7 @@ def choose_winner(storage: RDBStorage, sweep: str, num_members: int) -> Choice:
         f"the winner of {sweep} ({found.winner.arm}), {_seeds(picked)}, as trained for {fold}, the last confirm fold; "
         f"seeds by number, not by what they scored"
     )
-    return _refusing_lost(Choice(evidence.confirm.name, picked, why, evidence, found))
+    return _refusing_lost(Choice(evidence.confirm.name, picked, why, evidence, found, (1.0,) * len(picked)))
 
 
 def choose_trial(storage: RDBStorage, study: str, number: int) -> Choice:
@@ -74,6 +79,32 @@ def choose_trial(storage: RDBStorage, study: str, number: int) -> Choice:
         raise StorageError(f"a COMPLETE trial can be exported, but {number} of {study!r} is {record.state}.")
     why = f"trial {number} of {study}, which was named"
     return _refusing_lost(Choice(study, (record,), why, read_evidence(storage, sweep_of(study)), None))
+
+
+def choose_greedy(storage: RDBStorage, sweep: str, findings: EnsembleFindings) -> Choice:
+    """The members that `trial.ensemble` found in the search.
+
+    Raises:
+        StorageError: a trial is gone, or was run anew.
+    """
+    records = {record.number: record for record in read_records(storage, findings.study)}
+    own = [records.get(member.trial) for member in findings.members]
+    for member, record in zip(findings.members, own, strict=True):
+        if record is None or record.state != "COMPLETE" or record.value != member.value:
+            raise StorageError(
+                f"an ensemble is exported as it was judged, but trial {member.trial} of {findings.study} is another "
+                f"one now. Run it again: python -m trial.ensemble {sweep}."
+            )
+    picked = tuple(record for record in own if record is not None)
+    why = (
+        f"the greedy ensemble of {findings.study}, {counted(len(picked), 'network')} of its search, chosen on the "
+        f"search fold"
+    )
+    shares = tuple(float(member.times) for member in findings.members)
+    evidence = read_evidence(storage, sweep)
+    return _refusing_lost(
+        Choice(findings.study, picked, why, evidence, None, shares, findings.sentence, findings.expected)
+    )
 
 
 def _last_fold(confirm: StudyEvidence, arm: str) -> list[TrialRecord]:

@@ -23,6 +23,8 @@ def expectation(choice: Choice) -> Expected | None:
     A day's variance is that of the networks that are exported, which is more than that of a mean of seeds. None where
     fewer than two days were scored.
     """
+    if choice.expected is not None:
+        return choice.expected
     winner = choice.found.winner if choice.found is not None else None
     config = choice.records[0].config or {}
     horizon = winner.horizon if winner is not None else primary_horizon(config["data"]["horizons"])

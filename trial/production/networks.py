@@ -54,6 +54,7 @@ class Networks:
     fingerprint: Fingerprint
     baseline: Baseline
     members: tuple[Member, ...]
+    shares: tuple[float, ...]  # how often each member counts
     trained_through: dt.date  # the last day that was learned from
     known_through: dt.date  # the last day that was there to be learned from, chosen by, or scored on
 
@@ -67,10 +68,17 @@ class Networks:
 
     def alone(self, place: int) -> Networks:
         """One member by itself."""
-        return replace(self, members=(self.members[place],))
+        return replace(self, members=(self.members[place],), shares=(1.0,))
 
 
-def write_networks(folder: Path, store: MarketStore, train: range, configs: Sequence[TrialConfig], about: str) -> None:
+def write_networks(
+    folder: Path,
+    store: MarketStore,
+    train: range,
+    configs: Sequence[TrialConfig],
+    about: str,
+    shares: Sequence[float] | None = None,
+) -> None:
     """All of a set but what its members leave, for whose files it makes a folder each.
 
     Args:
@@ -79,6 +87,7 @@ def write_networks(folder: Path, store: MarketStore, train: range, configs: Sequ
         train: days of it.
         configs: of the members.
         about: what the set is, for people.
+        shares: how often each member counts; None: all alike.
     """
     for place, config in enumerate(configs):
         (folder / str(place)).mkdir(parents=True)
@@ -88,7 +97,8 @@ def write_networks(folder: Path, store: MarketStore, train: range, configs: Sequ
     take_baseline(store, train).save(folder / BASELINE)
     dates = store.meta.dates
     days = {"learned_from": dates[train[0]], "trained_through": dates[train[-1]], "known_through": dates[-1]}
-    write_json(folder / SET, {"about": about, **days, "num_members": len(configs)})
+    counts = {"num_members": len(configs), "shares": list(shares or [1.0] * len(configs))}
+    write_json(folder / SET, {"about": about, **days, **counts})
 
 
 def read_networks(folder: Path, device: str = "cpu") -> Networks:
@@ -108,6 +118,7 @@ def read_networks(folder: Path, device: str = "cpu") -> Networks:
         fingerprint=Fingerprint.load(folder / FINGERPRINT),
         baseline=Baseline.load(folder / BASELINE),
         members=tuple(_member(folder / str(place), contract, device) for place in range(content["num_members"])),
+        shares=tuple(content["shares"]),
         trained_through=dt.date.fromisoformat(content["trained_through"]),
         known_through=dt.date.fromisoformat(content["known_through"]),
     )

@@ -78,18 +78,31 @@ class Scorer:
                 raise BundleError(
                     f"scores must be finite, but on {self.store.dates[day]} {int((~np.isfinite(part)).sum())} are not."
                 )
-        return together(parts)
+        return together(parts, self.networks.shares)
 
 
-def together(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """[n, K] of several members on one day: the mean of theirs, each standardised within the day."""
-    return parts[0] if len(parts) == 1 else np.mean([_standardised(part) for part in parts], axis=0)
+def together(parts: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
+    """[n, K] of several members on one day: the mean of theirs, each standardised within the day; one stays as it is.
+
+    Args:
+        parts: [n, K] of each member.
+        shares: how often each counts.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    each = [standardised(part.T).T for part in parts]
+    return np.average(each, axis=0, weights=shares).astype(np.float32)
 
 
-def _standardised(score_nK: np.ndarray) -> np.ndarray:
-    """Within the day and horizon; scores that are all one stay 0."""
-    spread = score_nK.std(axis=0)
-    return ((score_nK - score_nK.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+def standardised(score: np.ndarray) -> np.ndarray:
+    """Over the last axis, missing ones left out; scores that are all one become 0."""
+    with np.errstate(invalid="ignore"):
+        known = np.isfinite(score)
+        count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
+        mean = np.where(known, score, 0).sum(axis=-1, keepdims=True) / count
+        away = score - mean
+        spread = np.sqrt((np.where(known, away, 0) ** 2).sum(axis=-1, keepdims=True) / count)
+        return np.asarray(away / np.where(spread > 0, spread, 1))
 
 
 def scores_table(scores: DayScores, store: MarketStore, horizons: tuple[int, ...]) -> pa.Table:

@@ -53,6 +53,7 @@ def train_through(
     date: dt.date,
     machine: Machine,
     console: Console,
+    shares: Sequence[float] | None = None,
 ) -> MarketStore:
     """Trains every member and writes the set; the market that it learned from, which ends with the date.
 
@@ -70,9 +71,8 @@ def train_through(
     contract.order(store)
     own = [config.replace(data=config.data.model_copy(update=_of(data))) for config in configs]
     fold = _fold(own[0], store)
-    write_networks(
-        folder, store, fold.train, own, f"the same configuration, learned through {date}; nobody has scored it"
-    )
+    about = f"the same configuration, learned through {date}; nobody has scored it"
+    write_networks(folder, store, fold.train, own, about, shares)
     for place, config in enumerate(own):
         console.print(f"training   member {place + 1} of {len(own)}, seed {config.seed}: through {date}")
         _train(folder / str(place), config, store, _fold(config, store), machine, console)

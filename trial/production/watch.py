@@ -122,7 +122,7 @@ def _past_scores(networks: Networks) -> list[np.ndarray]:
     tables = [pq.read_table(member.predictions).to_pandas().set_index(["date", "code"]) for member in networks.members]
     frame = pd.concat([table[columns] for table in tables], axis=1, keys=range(len(tables)), join="inner").sort_index()
     return [
-        together([day[place].to_numpy(np.float32) for place in range(len(tables))])
+        together([day[place].to_numpy(np.float32) for place in range(len(tables))], networks.shares)
         for _, day in frame.groupby(level="date")
     ]
 
