@@ -15,6 +15,7 @@ from search_spaces.graph import SPACE as GRAPH
 from search_spaces.improvements import SPACE as IMPROVEMENTS
 from search_spaces.interactions import SPACE as INTERACTIONS
 from search_spaces.norm_ablation import SPACE as NORM_ABLATION
+from search_spaces.rollout import SPACE as ROLLOUT
 from search_spaces.space import SearchSpace
 from search_spaces.training import SPACE as TRAINING
 
@@ -23,7 +24,7 @@ SPACES: dict[str, SearchSpace] = {
     space.name: space
     for space in (
         *(GAT_ABLATION, NORM_ABLATION, INTERACTIONS, IMPROVEMENTS),
-        *(GNN_ZOO, GRAPH, FEATURES, TRAINING, FULL),
+        *(ROLLOUT, GNN_ZOO, GRAPH, FEATURES, TRAINING, FULL),
     )
 }
 

@@ -130,7 +130,7 @@ def sample(trial: Trial, base: TrialConfig) -> TrialConfig:
     return advised(switches.configure(base), switches)
 
 
-def _off_but(**switches: Any) -> Mapping[str, Any]:
+def turned_on(**switches: Any) -> Mapping[str, Any]:
     """Changes of the reference, in which all switches are off."""
     chosen = Improvements.model_validate(switches)
     changes = _leaves(OFF.model_dump(), advised(chosen.configure(OFF), chosen).model_dump())
@@ -158,12 +158,12 @@ SPACE = SearchSpace(
     reference=OFF,
     sample=sample,
     arms={
-        "small_head": Arm("small-init head, longer warm-up, rate x 0.8", _off_but(output_head_small_init=True)),
-        "soft_attention": Arm("attention logits divided by 2", _off_but(gat_temperature=2.0)),
-        "freq_dropout": Arm("FreqDropout 0.1", _off_but(freq_dropout_p=0.1)),
-        "ema": Arm("averaged weights are evaluated", _off_but(use_ema=True)),
-        "huber": Arm("Huber 0.01, longer warm-up, rate x 0.8", _off_but(huber_loss=True)),
-        "streaming_scaler": Arm("the scaler reads the days once", _off_but(online_normalization=True)),
+        "small_head": Arm("small-init head, longer warm-up, rate x 0.8", turned_on(output_head_small_init=True)),
+        "soft_attention": Arm("attention logits divided by 2", turned_on(gat_temperature=2.0)),
+        "freq_dropout": Arm("FreqDropout 0.1", turned_on(freq_dropout_p=0.1)),
+        "ema": Arm("averaged weights are evaluated", turned_on(use_ema=True)),
+        "huber": Arm("Huber 0.01, longer warm-up, rate x 0.8", turned_on(huber_loss=True)),
+        "streaming_scaler": Arm("the scaler reads the days once", turned_on(online_normalization=True)),
     },
     first_points=(
         {
