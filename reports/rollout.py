@@ -103,8 +103,8 @@ def rollout_page(name: str, rows: Sequence[Row], primary: int) -> str:
     told = (
         f"The verdict is at {primary} days. Baseline: {base.num_diverged} of {base.num_trials} trials diverged, "
         f"{_shown(base.memory_mib, None, 'MiB')}, {_shown(base.epoch_seconds, None, 's')} an epoch. An aim of RankIC "
-        f"is reached, or not, where the 95 % interval lies on one side of it; memory and time are medians of trials that "
-        f"ran beside each other, and say what they took here."
+        f"is reached, or not, where the 95 % interval lies on one side of it; memory and time are medians of trials "
+        f"that ran beside each other, and say what they took here."
     )
     pieces = (table(HEADINGS, [row.cells for row in rows]), paragraph(told))
     return render(f"Improvements: {name}", [Section("rollout", "Roll-out", LEAD, pieces)])

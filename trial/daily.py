@@ -18,6 +18,7 @@ from rich.console import Console
 
 from data.errors import DataError
 from data.fingerprint import refuse_dead_columns
+from data.source import Source
 from data.store import MarketStore
 from reports.console import open_console, refused
 from reports.monitoring.checks import check, worst
@@ -187,8 +188,11 @@ def _panel_with_day(morning: Morning, console: Console) -> MarketStore:
     _wait(morning, column, console)
     if morning.new is not None and not has_rows_of(morning.panel, morning.new):
         refuse_overlap(morning.panel, morning.new, column)
+        networks.contract.refuse_lacking(Source.open(morning.new))
         with grown(morning.panel, morning.new) as together:
-            open_panel(networks, together, prepared, console, with_labels=True)
+            store = open_panel(networks, together, prepared, console, with_labels=True)
+            for date in dates_of(morning.new, column):
+                refuse_dead_columns(networks.fingerprint, store, int(np.searchsorted(store.dates, date)))
         console.print(f"appended   {append(morning.panel, morning.new)}", soft_wrap=True)
     store = open_panel(networks, morning.panel, prepared, console, with_labels=True)
     _forget_stores(prepared)

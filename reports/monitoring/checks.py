@@ -43,7 +43,7 @@ def worst(checks: Sequence[Check]) -> State:
 
 
 def _drift(name: str, found: Drift | str, limits: Thresholds) -> Check:
-    """An alarm is both: larger than matters, and larger than ever before."""
+    """An alarm is both: larger than matters, and larger than ever before, over a past that is long enough to say so."""
     if isinstance(found, str):
         return Check(name, "unknown", found)
     columns = found.columns
@@ -52,9 +52,11 @@ def _drift(name: str, found: Drift | str, limits: Thresholds) -> Check:
     listed = ", ".join(f"{column} (PSI {row.psi:.2f}, KS {row.ks:.2f})" for column, row in news[:SHOWN].iterrows())
     listed += f" and {len(news) - SHOWN} more" if len(news) > SHOWN else ""
     past = f"{found.num_alike} of {found.num_stretches} earlier periods had a column that stood out as much"
+    is_rare = found.p_value <= limits.p_value
     if len(news) and found.num_alike == 0:
-        return Check(name, "alarm", f"{listed} drifted as never before; {past}")
-    if found.p_value <= limits.p_value:
+        told = f"{listed} drifted as never before; {past}"
+        return Check(name, "alarm", told) if is_rare else Check(name, "watch", f"{told}, too few to be sure")
+    if is_rare:
         first = columns.iloc[0]
         told = f"{columns.index[0]} stands out: PSI {first.psi:.2f}, usually up to {first.usual_psi:.2f}"
         return Check(name, "watch", f"{told}; {past}")

@@ -12,7 +12,7 @@ class Thresholds(BaseModel):
 
     psi: float = Field(0.25, gt=0, description="a column's PSI that matters")
     ks: float = Field(0.2, gt=0, lt=1, description="a column's KS distance that matters")
-    p_value: float = Field(0.05, ge=0, lt=1, description="of a drift, among earlier periods, to be watched")
+    p_value: float = Field(0.1, ge=0, lt=1, description="of a drift among earlier periods, from which on it is rare")
     rank_ic_days: int = Field(60, ge=20, le=250, description="days of the rolling RankIC")
     coverage_watch: float = Field(0.95, gt=0, le=1, description="stocks scored, of the usual number")
     coverage_alarm: float = Field(0.8, gt=0, le=1, description="likewise, to be alarmed")

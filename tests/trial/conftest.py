@@ -16,7 +16,7 @@ from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
 from search_spaces.config import TrialConfig
 from search_spaces.train import TrainConfig
-from tests.trial.training import SMALL, Trained
+from tests.trial.training import SMALL, Trained, run
 from tests.trial.webhook import Server, listening
 from trial.cluster import cluster
 from trial.resources import Resources
@@ -45,6 +45,16 @@ def sweep_panel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory, sweep_panel: Path) -> Trained:
     """One finished training that tests of several commands look at."""
     return Trained(tmp_path_factory.mktemp("train"), sweep_panel)
+
+
+@pytest.fixture(scope="session")
+def bundle(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the small training, in a folder where nothing else is."""
+    folder = tmp_path_factory.mktemp("bundles") / "mine"
+    done = run("trial.export", "small", "--trial", 0, "--out", folder, "--runs", trained.runs)
+    assert done.returncode == 0, done.stderr
+    assert "next       python -m trial.predict" in done.stdout
+    return folder.rename(tmp_path_factory.mktemp("elsewhere") / "bundle")
 
 
 @pytest.fixture

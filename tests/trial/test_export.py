@@ -16,16 +16,6 @@ from tests.trial.training import Trained, run, run_apart
 from trial.production.bundle import read_bundle
 
 
-@pytest.fixture(scope="module")
-def bundle(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the small training, in a folder where nothing else is."""
-    folder = tmp_path_factory.mktemp("bundles") / "mine"
-    done = run("trial.export", "small", "--trial", 0, "--out", folder, "--runs", trained.runs)
-    assert done.returncode == 0, done.stderr
-    assert "next       python -m trial.predict" in done.stdout
-    return folder.rename(tmp_path_factory.mktemp("elsewhere") / "bundle")
-
-
 def stored(trained: Trained) -> pd.DataFrame:
     (path,) = trained.runs.glob("small/0/*/predictions.parquet")
     return pd.read_parquet(path).set_index(["date", "code"])
@@ -43,11 +33,14 @@ def test_it_is_complete_and_nothing_of_it_is_pickled(bundle: Path) -> None:
         "confirmed/0/predictions.parquet",
         "confirmed/0/scaler.json",
         "confirmed/0/weights.safetensors",
+        "confirmed/baseline.npz",
         "confirmed/features.json",
         "confirmed/fingerprint.npz",
         "confirmed/set.json",
+        "expected.json",
         "metrics.json",
         "model_card.md",
+        "monitor.yaml",
         "provenance.json",
     ]
     metrics = json.loads((bundle / "metrics.json").read_text())

@@ -12,10 +12,15 @@ from typing import NamedTuple
 import yaml
 from typer.testing import CliRunner
 
+import trial.daily
+import trial.ensemble
 import trial.export
+import trial.monitor
 import trial.predict
 import trial.references
+import trial.registry
 import trial.reproduce
+import trial.retrain
 import trial.train
 import trial.verify
 
@@ -40,6 +45,11 @@ APPS = {
     "trial.train": trial.train.app,
     "trial.reproduce": trial.reproduce.app,
     "trial.references": trial.references.app,
+    "trial.daily": trial.daily.app,
+    "trial.ensemble": trial.ensemble.app,
+    "trial.monitor": trial.monitor.app,
+    "trial.registry": trial.registry.app,
+    "trial.retrain": trial.retrain.app,
     "trial.export": trial.export.app,
     "trial.predict": trial.predict.app,
     "trial.verify": trial.verify.app,

@@ -101,7 +101,7 @@ class Contract(BaseModel):
         """Every column named: another panel is read as the first one was, and what it has besides is left aside."""
         source = Source.open(panel)
         roles = {role: name for role, name in self.roles.items() if name != FILE_NAME}
-        self._refuse_lacking(source, panel)
+        self.refuse_lacking(source)
         known = set(source.schema)
         exclude = tuple(
             pattern for pattern in config.columns.exclude if _matches_any(pattern, [*known, *self.features])
@@ -136,14 +136,15 @@ class Contract(BaseModel):
         own = len(self.features) - self.num_built_in
         return "both" if own and self.num_built_in else "own" if own else "built_in"
 
-    def _refuse_lacking(self, source: Source, panel: Path) -> None:
+    def refuse_lacking(self, source: Source) -> None:
+        """Raises DataError where a panel lacks columns; names them."""
         own = self.features[self.num_built_in :]
         wanted = [name for name in dict.fromkeys([*self.roles.values(), *own]) if name != FILE_NAME]
         if missing := [name for name in wanted if name not in source.schema]:
             strange = [name for name in source.schema if name not in wanted]
             others = f"; it has {_list(strange)}, which the network does not know" if strange else ""
             raise DataError(
-                f"a panel must have the columns that the network learned from, but {panel} lacks {_list(missing)}"
+                f"a panel must have the columns that the network learned from, but {source.path} lacks {_list(missing)}"
                 f"{others}. Give them the names that they had."
             )
 
