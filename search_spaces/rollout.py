@@ -11,8 +11,7 @@ from typing import Any
 
 from search_spaces.improvements import OFF, sample, turned_on
 from search_spaces.improvements import SPACE as IMPROVEMENTS
-from search_spaces.knobs import DROPOUT, HIDDEN
-from search_spaces.space import Arm, Budget, SearchSpace
+from search_spaces.space import Arm, SearchSpace
 
 FIRST: dict[str, Any] = {"output_head_small_init": True, "huber_loss": True}
 SECOND: dict[str, Any] = {**FIRST, "use_ema": True, "online_normalization": True}
@@ -31,6 +30,7 @@ SPACE = SearchSpace(
     reference=OFF,
     sample=sample,
     arms={**STAGES, **IMPROVEMENTS.arms},
-    budget=Budget(trials=24),
-    knobs=(HIDDEN, DROPOUT),
+    first_points=IMPROVEMENTS.first_points,
+    budget=IMPROVEMENTS.budget,
+    knobs=IMPROVEMENTS.knobs,
 )

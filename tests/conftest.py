@@ -22,6 +22,7 @@ SHARING = {  # files of tests that share what takes long to make: one worker has
     "test_options.py": RAY_HEAD,
     "test_nodes.py": RAY_HEAD,
     "test_holdout.py": RAY_HEAD,
+    "test_validate_improvements.py": RAY_HEAD,
     "test_planted.py": RAY_HEAD,
     "test_daily.py": TRAINED,
     "test_ensemble.py": RAY_HEAD,

@@ -16,10 +16,12 @@ from data.store import MarketStore
 from data.synthetic import SyntheticConfig, synthetic_panel
 from search_spaces.config import TrialConfig
 from search_spaces.train import TrainConfig
-from tests.trial.training import SMALL, Trained, run
+from tests.trial.training import SMALL, SWEEP, Trained, run
 from tests.trial.webhook import Server, listening
 from trial.cluster import cluster
+from trial.request import SweepRequest
 from trial.resources import Resources
+from trial.run import run_sweep
 from trial.settings import Settings
 from trial.state import TrainState, new_state
 
@@ -55,6 +57,27 @@ def bundle(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "next       python -m trial.predict" in done.stdout
     return folder.rename(tmp_path_factory.mktemp("elsewhere") / "bundle")
+
+
+@pytest.fixture(scope="session")
+def swept(ray_head: str, sweep_panel: Path, tmp_path_factory: pytest.TempPathFactory) -> SweepRequest:
+    """Search and confirm, done: two search trials, two seeds."""
+    runs = tmp_path_factory.mktemp("runs")
+    (runs / "data.yaml").write_text("horizons: [1, 5]\nwindow: 10\n")
+    request = SweepRequest(
+        space=SWEEP,
+        trials=2,
+        epochs=1,
+        seeds=2,
+        draws=0,
+        arms=("sector",),
+        scheduler="none",
+        runs=runs,
+        panel=sweep_panel,
+        data_config=runs / "data.yaml",
+    )
+    run_sweep(request)
+    return request
 
 
 @pytest.fixture

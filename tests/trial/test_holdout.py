@@ -22,24 +22,13 @@ from storage.errors import StorageError
 from storage.ledger import Tried, read_holdout_reads, tried_on_market_of
 from storage.record import read_records
 from storage.references import read_references
+from tests.trial.training import SWEEP
 from trial.holdout_read import HoldoutRead, note_read, unless_read
 from trial.production.bundle import read_bundle
 from trial.request import SweepRequest
 from trial.run import run_sweep
 
-SWEEP = "graph"
 STUDIES = (SWEEP, f"{SWEEP}.confirm")
-REQUEST = SweepRequest(space=SWEEP, trials=1, epochs=1, seeds=2, draws=0, arms=("sector",), scheduler="none")
-
-
-@pytest.fixture(scope="module")
-def swept(ray_head: str, sweep_panel: Path, tmp_path_factory: pytest.TempPathFactory) -> SweepRequest:
-    """Search and confirm, done."""
-    runs = tmp_path_factory.mktemp("runs")
-    (runs / "data.yaml").write_text("horizons: [1, 5]\nwindow: 10\n")
-    request = replace(REQUEST, runs=runs, panel=sweep_panel, data_config=runs / "data.yaml")
-    run_sweep(request)
-    return request
 
 
 def command(runs: Path, *words: object, status: int = 0) -> Result:

@@ -24,6 +24,7 @@ import trial.retrain
 import trial.train
 import trial.verify
 
+SWEEP = "graph"  # of the finished sweep that tests share
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
     "data": {"graph": {"kind": "correlation", "k": 4}},
