@@ -7,7 +7,7 @@ WORKERS ?= 3
 # Torch and Ray are told their threads by the program; this keeps NumPy's from multiplying under them.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: sweep test test-long lint types layers check clean help
+.PHONY: sweep test test-long lint types layers docs check clean help
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -36,6 +36,9 @@ types: $(STAMP)  ## Strict types
 
 layers: $(STAMP)  ## Who may import whom
 	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## The documentation as a site, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 check: lint types layers test  ## All of the above but the sweep
 
