@@ -53,7 +53,7 @@ class Contest:
     def _undecided(self, found: Effect) -> str:
         if self.verdict.word is Word.NO_DIFFERENCE:
             return f"no more than {EQUIVALENCE:g} away"
-        return f"not to be told apart yet (about {counted(more_days(found, EQUIVALENCE), 'more day')} would)"
+        return f"not to be told apart yet (about {counted(more_days(found, EQUIVALENCE), 'more day')} would tell)"
 
 
 def contest(champion: Bundle, challenger: Bundle, panel: Path, prepared: Path, console: Console) -> Contest:
