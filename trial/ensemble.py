@@ -139,6 +139,8 @@ def _say(
     console.print(f"chosen     of {counted(len(pool.records), 'trial')}: {taken}", soft_wrap=True)
     told = f"{signed(searched)} together, {signed(best)} the best alone, at {horizon} days"
     console.print(f"search     {told}: by these it was chosen")
+    if len(set(chosen)) == 1:
+        console.print("           no other trial adds to it on the search fold, so the greedy ensemble is one network")
     for kind, judged in found.items():
         mean, alone = float(judged.ensemble_T.mean()), float(judged.alone_T.mean())
         days = counted(len(judged.ensemble_T), "confirm day")

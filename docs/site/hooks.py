@@ -52,7 +52,7 @@ def _usage(start: str, command: Any) -> list[str]:
     words = " ".join(_argument(each) for each in arguments)
     rows = [_row(f"`{_argument(each)}`", each) for each in arguments]
     rows += [_row(", ".join(f"`{name}`" for name in (*each.opts, *each.secondary_opts)), each) for each in options]
-    table = ["| | |", "|---|---|", *rows, ""] if rows else []
+    table = ["| word | what it is |", "|---|---|", *rows, ""] if rows else []
     return ["```text", f"{start} {words} [OPTIONS]".replace("  ", " "), "```", "", *table]
 
 
