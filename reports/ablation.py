@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from optuna.storages import RDBStorage
 
-from reports.as_json import STANDARD_OUTPUT, as_json, write_json, write_whole
+from reports.as_json import STANDARD_OUTPUT, as_json, write_json
 from reports.console import refused
 from reports.evidence import read_evidence
 from reports.options import Json, Runs, Storage, SweepName
@@ -17,6 +17,7 @@ from reports.sections import SECTIONS
 from storage.address import store_of
 from storage.database import open_existing
 from storage.errors import StorageError
+from storage.files import write_whole
 
 RELOAD_SECONDS = 30
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +19,7 @@ from reports.inference.verdict import ALPHA, Verdict
 from reports.judged import Judged, judge, short_word, word
 from reports.luck import Luck, measure_luck
 from reports.next_step import next_step
+from storage.files import write_whole
 
 STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
 STANDARD_OUTPUT = Path("-")
@@ -97,14 +97,6 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
         typer.echo(text, nl=False)
     else:
         write_whole(path, text)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file atomically, so that no reader ever sees half of it; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}.tmp")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
 
 
 def _counts(study: StudyEvidence) -> dict[str, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from optuna.storages import RDBStorage
 
 from search_spaces.config import TrialConfig, validated
+from storage.files import write_whole
 from storage.record import TrialRecord, best_complete, read_records
 from trial.predictions import SCALER
 
@@ -21,10 +22,7 @@ def export_best(storage: RDBStorage, study: str, path: Path) -> TrialRecord | No
         path.with_name("best.scaler.json").unlink(missing_ok=True)
         return None
     config = validated(best.config)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}.tmp")
-    scratch.write_text(_header(study, best) + config.to_yaml())
-    os.replace(scratch, path)
+    write_whole(path, _header(study, best) + config.to_yaml())
     _export_scaler(best, path.with_name("best.scaler.json"))
     return best
 

@@ -17,6 +17,7 @@ from reports.monitoring.observed import Observed
 from reports.monitoring.page import as_dict, monitor_page
 from reports.monitoring.thresholds import Thresholds
 from storage.errors import StorageError
+from storage.files import write_whole
 from trial.notify import notify
 from trial.options import Runs, Storage, folder_of
 from trial.predict import AnyBundle, PanelPath, Weights
@@ -94,10 +95,7 @@ def write_findings(
         files[json_file] = json.dumps(as_dict(observed, checks), indent=1) + "\n"
     for path, text in files.items():
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            scratch = path.with_name(f".{path.name}.tmp")
-            scratch.write_text(text)
-            scratch.replace(path)
+            write_whole(path, text)
         except OSError as error:
             raise DataError(f"the findings need a file that can be written, but {path} is none: {error}") from error
 

@@ -7,7 +7,6 @@ horizons, one confirm fold. So a market takes minutes on two cores; what tunes, 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -32,6 +31,7 @@ from search_spaces.knob import Knob
 from search_spaces.knobs import HIDDEN, LEARNING_RATE
 from search_spaces.space import SearchSpace
 from storage.database import open_existing
+from storage.files import write_whole
 from trial.request import SweepRequest
 from trial.run import run_sweep
 
@@ -126,9 +126,7 @@ def run_market(folder: Path, kind: Kind, number: int, size: Size, console: Conso
         "number": number,
         "seconds": time.monotonic() - started,
     }
-    scratch = own / f"{RESULT}.{os.getpid()}.tmp"
-    scratch.write_text(json.dumps(found, indent=1))
-    scratch.rename(own / RESULT)
+    write_whole(own / RESULT, json.dumps(found, indent=1))
     for left in ("panel", "runs"):
         shutil.rmtree(own / left)
     return found

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from data.scaler import RobustScaler
 from data.store import MarketStore
+from storage.files import write_whole
 from trial.evaluate import Scores
 
 SCALER, PREDICTIONS, WEIGHTS = "scaler.json", "predictions.parquet", "weights.safetensors"
@@ -23,9 +24,7 @@ SCALER, PREDICTIONS, WEIGHTS = "scaler.json", "predictions.parquet", "weights.sa
 
 def write_scaler(path: Path, scaler: RobustScaler) -> None:
     """The state that scales features as the trial saw them; `RobustScaler.from_dict` reads it; atomic."""
-    scratch = path.with_suffix(f".{os.getpid()}.tmp")
-    scratch.write_text(json.dumps(scaler.to_dict()))
-    os.replace(scratch, path)
+    write_whole(path, json.dumps(scaler.to_dict()))
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:

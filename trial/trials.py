@@ -15,6 +15,7 @@ from reports.console import open_console, refused
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
+from storage.files import write_whole
 from storage.record import BROKEN, COLUMNS, OTHERS, TrialRecord, read_records, to_frame
 from trial.live import in_a_line
 from trial.options import Runs, Storage, StudyName, url_of
@@ -90,9 +91,7 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
     if str(path) == "-":
         print(text, end="")
         return
-    scratch = path.with_name(f".{path.name}.tmp")
-    scratch.write_text(text)
-    scratch.replace(path)
+    write_whole(path, text)
 
 
 if __name__ == "__main__":

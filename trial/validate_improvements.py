@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from search_spaces.errors import SpaceError
 from search_spaces.rollout import SPACE
 from storage.database import open_existing
 from storage.errors import StorageError
+from storage.files import write_whole
 from trial import sweep_options as option
 from trial.request import SweepRequest
 from trial.resources import ClusterError
@@ -81,10 +81,8 @@ def validate_improvements(
 
 def _write(path: Path, name: str, rows: list[Row], horizon: int) -> Path:
     """Atomic; raises DataError where it cannot be written."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        scratch.write_text(rollout_page(name, rows, horizon))
-        scratch.replace(path)
+        write_whole(path, rollout_page(name, rows, horizon))
     except OSError as error:
         raise DataError(f"the page needs a folder that can be written, but {path} is none: {error}") from error
     return path

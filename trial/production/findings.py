@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from reports.monitoring.band import Expected
 from storage.errors import StorageError
+from storage.files import write_whole
 
 FINDINGS = "ensemble.json"
 
@@ -31,11 +31,8 @@ class EnsembleFindings:
 
     def save(self, path: Path) -> None:
         """Atomic; raises StorageError where it cannot be written."""
-        scratch = path.with_suffix(f".{os.getpid()}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            scratch.write_text(json.dumps(asdict(self), indent=1) + "\n")
-            scratch.replace(path)
+            write_whole(path, json.dumps(asdict(self), indent=1) + "\n")
         except OSError as error:
             raise StorageError(f"findings need a folder that can be written, but {path} is none: {error}") from error
 
