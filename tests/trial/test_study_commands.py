@@ -98,7 +98,7 @@ class TestTrials:
         assert run(trial.trials.app, "demo", "--csv", path, "--runs", tmp_path).exit_code == 0
         assert len(list(csv.DictReader(path.open()))) == 4
         assert list(tmp_path.glob(".*.tmp")) == []
-        refused = run(trial.trials.app, "demo", "--csv", tmp_path / "nowhere" / "x.csv", "--runs", tmp_path)
+        refused = run(trial.trials.app, "demo", "--csv", path / "x.csv", "--runs", tmp_path)
         assert (refused.exit_code, refused.stdout) == (2, "")
 
     def test_refuses_an_unknown_column(self, search: StudyStore, tmp_path: Path) -> None:
