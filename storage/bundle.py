@@ -14,7 +14,7 @@ from typing import Any
 from storage.errors import StorageError
 
 MANIFEST = "MANIFEST.json"
-FORMAT = 1  # raise when an older program could no longer read what is written
+FORMAT = 2  # raise when an older program could no longer read what is written
 
 
 class BundleError(StorageError):

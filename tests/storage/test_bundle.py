@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.bundle import MANIFEST, BundleError, publish, refuse_existing, seal, verify
+from storage.bundle import FORMAT, MANIFEST, BundleError, publish, refuse_existing, seal, verify
 
 
 @pytest.fixture
@@ -51,9 +51,9 @@ def test_an_altered_manifest_is_refused(sealed: Path, content: str) -> None:
 def test_one_of_a_newer_program_is_refused(sealed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (sealed / MANIFEST).unlink()
     with monkeypatch.context() as patch:
-        patch.setattr("storage.bundle.FORMAT", 2)
+        patch.setattr("storage.bundle.FORMAT", FORMAT + 1)
         seal(sealed)
-    with pytest.raises(BundleError, match=r"of format 1, but .* is of 2"):
+    with pytest.raises(BundleError, match=rf"of format {FORMAT}, but .* is of {FORMAT + 1}"):
         verify(sealed)
 
 
