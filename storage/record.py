@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import optuna
@@ -116,7 +117,10 @@ def load_study(storage: RDBStorage, study_name: str) -> optuna.Study:
     """
     names = study_names(storage)
     if study_name not in names:
-        raise StorageError(f"a study must be one of: {', '.join(sorted(names)) or '(none yet)'}; got {study_name!r}.")
+        near = get_close_matches(study_name, names, n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        known = ", ".join(sorted(names)) or "(none yet)"
+        raise StorageError(f"a study must be one of: {known}; got {study_name!r}.{meant}")
     return optuna.load_study(study_name=study_name, storage=storage)
 
 

@@ -112,11 +112,14 @@ class Opening:
 
     def _say_half_a_search(self, known: set[str]) -> None:
         """A winner is confirmed however far the search has come, but not without a word."""
+        wanted = self.prepared.num_trials
         finished = StudyStore(self.storage, self.name).num_finished if self.name in known else 0
-        if finished < self.prepared.num_trials:
+        if not finished:
+            self.console.print("confirm: there was no search, so arms are compared and no winner is confirmed")
+        elif finished < wanted:
             self.console.print(
-                f"confirm: the search has {finished} of {self.prepared.num_trials} trials behind it; what is confirmed "
-                f"as its winner is the best of these. --stage both goes on with it first"
+                f"confirm: the search has {finished} of {wanted} trials behind it; what is confirmed as its winner is "
+                f"the best of these. --stage both goes on with it first"
             )
 
     def search(self) -> Stage:

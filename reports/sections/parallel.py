@@ -20,6 +20,7 @@ LEAD = (
     "its largest; the brighter, the better. It shows where the search looked, not what causes what."
 )
 FEWEST, MOST = 2, 150  # trials; of more, the best
+DARKEST, BRIGHTEST = 0.25, 0.85  # of the colour scale
 RATIO = 20.0  # of the largest to the smallest value of an axis, from which on it is logarithmic
 
 
@@ -39,7 +40,7 @@ def build(evidence: Evidence) -> Section:
             y=[*(axis[n] for axis in axes), values[n]],
             text=[*shown, f"{record.value or 0.0:+.4f}"],
             mode="lines+markers",
-            line={"color": sample_colorscale("Viridis", [values[n]])[0], "width": 1.5},
+            line={"color": _colour(values[n]), "width": 1.5},
             marker={"size": 5},
             showlegend=False,
             hovertemplate=f"trial {record.number}<br>%{{x}}: %{{text}}<extra></extra>",
@@ -57,6 +58,11 @@ def places(values: Sequence[Any]) -> list[float]:
     if low > 0 and high / low > RATIO:
         values, low, high = [math.log(value) for value in values], math.log(low), math.log(high)
     return [float(place) for place in (np.array(values, float) - low) / ((high - low) or 1.0)]
+
+
+def _colour(place: float) -> str:
+    """The middle of the scale, which is seen on a light page and on a dark one."""
+    return str(sample_colorscale("Plasma", [DARKEST + (BRIGHTEST - DARKEST) * place])[0])
 
 
 def _common(records: list[TrialRecord]) -> list[str]:
