@@ -19,10 +19,14 @@ import pytest
 from optuna.storages import RDBStorage
 
 from reports.evidence import read_evidence
+from reports.monitoring.checks import check
+from reports.monitoring.page import monitor_page
+from reports.monitoring.thresholds import Thresholds
 from reports.page import LIMIT, render
 from reports.section import Section, figure, paragraph, table
 from reports.sections import SECTIONS
 from storage.study import StudyStore
+from tests.reports.monitoring.test_checks import USUAL
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -276,6 +280,26 @@ def test_the_trials_of_a_report_are_sorted(
     several = "[...document.querySelectorAll('table')].filter(t => t.tBodies[0].rows.length > 1)"
     assert browser.run(f"{several}.length") > 4
     assert browser.run(f"{several}.every(t => [...t.tHead.rows[0].cells].every(th => th.querySelector('button')))")
+
+
+def test_the_monitors_page_draws_all_its_figures(browser: Browser, tmp_path: Path) -> None:
+    observed = replace(USUAL, scores=USUAL.features)
+    page = tmp_path / "monitor.html"
+    text = monitor_page(observed, check(observed, Thresholds()), Thresholds())
+    page.write_text(text.replace("<head>", "<head>" + STRICT))
+    browser.open(page)
+    assert browser.run("wrong") == []
+    assert browser.run("document.querySelectorAll('.js-plotly-plot .main-svg').length") >= 3
+    assert browser.names("summary")[:2] == ["features", "scores"]
+    browser.click("#summary th:nth-child(2) button")
+    assert browser.orders("summary") == ["none", "ascending", "none"]
+    width = "document.documentElement.scrollWidth <= innerWidth"
+    browser.ask("Emulation.setDeviceMetricsOverride", width=375, height=800, deviceScaleFactor=1, mobile=True)
+    try:
+        browser.open(page)
+        assert browser.run(width), "nothing sticks out on a phone"
+    finally:
+        browser.ask("Emulation.clearDeviceMetricsOverride")
 
 
 def many(storage: RDBStorage, trials: int, epochs: int) -> list[Section]:
