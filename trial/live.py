@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -23,19 +23,21 @@ COLOURS = {"COMPLETE": "green", "PRUNED": "yellow", "FAIL": "red", "RUNNING": "c
 
 
 class Display:
-    """One stage's progress. Use as a context manager around the run."""
+    """One stage's progress. Use as a context manager around the run; `later` full trials follow in other stages."""
 
-    def __init__(self, console: Console, stage: str, study: StudyStore, target: int, epochs: int) -> None:
-        self.console, self.stage, self.target, self.epochs = console, stage, target, epochs
-        self._told = {trial.number for trial in _finished(study)}
-        self._before, self._started, self._drawn = len(self._told), time.monotonic(), 0.0
+    def __init__(
+        self, console: Console, stage: str, study: StudyStore, target: int, epochs: int, later: int = 0
+    ) -> None:
+        self.console, self.stage, self.target, self.epochs, self.later = console, stage, target, epochs, later
+        self._before = frozenset(trial.number for trial in _finished(study))
+        self._told, self._started, self._drawn = set(self._before), time.monotonic(), 0.0
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Display:
         if self._live:
             self._live.start()
         else:
-            self.console.print(f"{self.stage}: {self._before} of {self.target} trials finished, starting")
+            self.console.print(f"{self.stage}: {len(self._before)} of {self.target} trials finished, starting")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,17 +65,17 @@ class Display:
         for trial in finished:
             if trial.number not in self._told:
                 self._told.add(trial.number)
-                times = self._times(len(finished), flights)
+                times = self._times(finished, flights)
                 self.console.print(f"{self.stage}: {len(finished)}/{self.target} {_line(trial)}, {times}", markup=False)
 
     def _draw(self, study: StudyStore, flights: Mapping[str, Flight]) -> None:
         assert self._live is not None
         self._drawn = time.monotonic()
         trials = study.study.get_trials(deepcopy=False)
-        finished = sum(trial.state.is_finished() for trial in trials)
+        finished = [trial for trial in trials if trial.state.is_finished()]
         epochs = {flight.order.number: len(flight.results) for flight in flights.values()}
         table = Table(
-            title=f"{study.name}: {finished} of {self.target} trials",
+            title=f"{study.name}: {len(finished)} of {self.target} trials",
             title_justify="left",
             box=box.SIMPLE_HEAD,
             expand=True,
@@ -101,14 +103,24 @@ class Display:
             Text(in_a_line(trial.params)),
         )
 
-    def _times(self, finished: int, flights: Mapping[str, Flight]) -> str:
+    def _times(self, finished: Sequence[FrozenTrial], flights: Mapping[str, Flight]) -> str:
         elapsed = time.monotonic() - self._started
         text = f"elapsed {_clock(elapsed)}"
-        if self._before < finished < self.target:
-            done = finished - self._before + self._trials(len(flight.own_results) for flight in flights.values())
-            left = self.target - finished - self._trials(len(flight.results) for flight in flights.values())
-            text += f", about {_clock(elapsed / done * max(0.0, left))} left of this stage"
+        new = [trial for trial in finished if trial.number not in self._before]
+        if not new or len(finished) >= self.target:
+            return text
+        under_way = self._trials(len(flight.own_results) for flight in flights.values())
+        left = self.target - len(finished) - self._trials(len(flight.results) for flight in flights.values())
+        seconds = elapsed / (len(new) + under_way) * max(0.0, left)
+        text += f", about {_clock(seconds)} left of this stage"
+        if self.later:
+            whole = sum(map(self._share, new)) + under_way  # trials of later stages are not stopped early
+            text += f", {_clock(seconds + elapsed / whole * self.later)} of all stages"
         return text
+
+    def _share(self, trial: FrozenTrial) -> float:
+        """Of a full trial, that a finished one ran; one without known epochs counts whole."""
+        return len(trial.intermediate_values) / self.epochs or 1.0
 
     def _trials(self, epochs: Iterable[int]) -> float:
         """What those under way have done: on average half an epoch more than they have told."""

@@ -235,7 +235,8 @@ def run_to_target(
         return
     sweep = sweep_of(stage.study.name)
     refresh = ReportRefresh(request.storage_url, sweep, request.runs / sweep / "report.html", stage.study)
-    with closing(refresh), Display(console, stage.title, stage.study, stage.plan.target, epochs) as display:
+    display = Display(console, stage.title, stage.study, stage.plan.target, epochs, stage.later)
+    with closing(refresh), display:
 
         def watch(flights: Mapping[str, Flight]) -> None:
             display.target = stage.plan.target  # seeds may be added

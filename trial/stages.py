@@ -62,6 +62,7 @@ class Stage:
     plan: Plan
     early: Early | None
     budget: Budget
+    later: int = 0  # full trials of the stages after it, as far as they are known
 
 
 def open_stages(
@@ -138,7 +139,8 @@ class Opening:
             sampler=partial(make_sampler, request),
             batch=(request.concurrent or 1) if request.deterministic else None,
         )
-        return Stage("search", study, plan, prepared.early, budget)
+        later = prepared.num_tunings + prepared.num_cells if "confirm" in request.stages else 0
+        return Stage("search", study, plan, prepared.early, budget, later)
 
     def tune(self) -> Stage:
         """Reference and retuned arms at every point, on the search fold, at full budget."""
@@ -157,7 +159,7 @@ class Opening:
             return tuned[cell["arm"]][cell["draw"]].replace(seed=cell["seed"])
 
         plan = CellPlan(study, ranges, cells, configure, self._place(budget), TUNE_SEEDS)
-        return Stage("tune", study, plan, None, budget)
+        return Stage("tune", study, plan, None, budget, self.prepared.num_cells)
 
     def confirm(self) -> Stage | None:
         """None, and said why, where the tuning has not found what is to be confirmed."""

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from storage.database import open_storage
 from storage.study import StudyStore
+from tests.storage.helpers import report
 from tests.trial.flights import flight
 from trial.live import Display
 
@@ -99,3 +100,18 @@ def test_what_is_left_counts_what_trials_under_way_have_done(
         half = flight(1, results=[{"epoch": 1}, {"epoch": 2}])  # and on average half an epoch of four
         display.change(study, {"a": half})
     assert "about 2:26 left of this stage" in output(display)
+
+
+def test_what_is_left_of_all_stages_counts_later_trials_as_full_ones(
+    study: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = study.ask()
+    ask(study, 3)
+    now = [0.0]
+    monkeypatch.setattr("trial.live.time", SimpleNamespace(monotonic=lambda: now[0]))
+    with Display(Console(file=io.StringIO(), width=200), "search", study, 4, epochs=4, later=10) as display:
+        now[0] = 60.0
+        study.record_epoch(report(asked, 1, 0.01))
+        finish(study, 0, TrialState.PRUNED, None, "asha")  # a quarter of a full trial in a minute
+        display.change(study, {})
+    assert "about 3:00 left of this stage, 43:00 of all stages" in output(display)
