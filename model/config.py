@@ -18,13 +18,10 @@ from model.fusion.alpha import AlphaFusionConfig
 from model.fusion.concat import ConcatFusionConfig
 from model.fusion.gated import GatedFusionConfig
 from model.fusion.identity import IdentityFusionConfig
-from model.graph.gat import GATConfig
-from model.graph.gatv2 import GATv2Config
-from model.graph.gin import GINConfig
+from model.graph.encoder import GraphBlockConfig
 from model.graph.identity import NoGraphBlockConfig
-from model.graph.sage import SAGEConfig
+from model.graph.kinds import GATConfig, GATv2Config, GINConfig, SAGEConfig, TransformerGraphConfig
 from model.graph.self_only import SelfOnlyConfig
-from model.graph.transformer import TransformerGraphConfig
 from model.head.identity import IdentityHeadConfig
 from model.head.point import PointHeadConfig
 from model.head.quantile import QuantileHeadConfig
@@ -73,6 +70,7 @@ FusionConfig = Annotated[
 HeadConfig = Annotated[PointHeadConfig | QuantileHeadConfig | IdentityHeadConfig, Field(discriminator="kind")]
 
 CheckpointedSlot = Literal["selection", "norm", "augment", "temporal", "graph", "fusion", "head"]
+SMALL = 512  # channels, and days of a window: a block of so many is built in a moment and in little memory
 SLOTS: tuple[CheckpointedSlot, ...] = get_args(CheckpointedSlot)
 WITHOUT_NEIGHBOURS = ("identity", "concat")  # fusions that make sense of a message of zeros
 
@@ -116,7 +114,7 @@ class ModelConfig(BlockConfig):
         return edges is not None and edges.kind != "knn"
 
     def check(self, window: int, horizons: int) -> set[str]:
-        """Builds every block without memory, so that what a block refuses is refused before anything starts.
+        """Builds the blocks, so that what one refuses is refused before anything starts.
 
         Returns:
             The blocks that have parameters, the projection among them.
@@ -130,6 +128,13 @@ class ModelConfig(BlockConfig):
 
 @lru_cache(maxsize=1024)
 def _has_parameters(config: Any, sizes: Sizes) -> bool:
-    """Built once per block: a sweep makes many networks that have most of their blocks in common."""
-    with torch.device("meta"):
+    """Built once per block: a sweep makes many networks that have most of their blocks in common.
+
+    A large one is built without memory. That imports torch's compiler, and a graph's operator all of PyG; each takes as
+    long as everything else here, which whoever asks for a command's help would wait for.
+    """
+    if isinstance(config, GraphBlockConfig):
+        return True
+    is_small = max(sizes.hidden, sizes.window) <= SMALL
+    with torch.device("cpu" if is_small else "meta"), torch.random.fork_rng(devices=[]):
         return any(True for _ in config.build(sizes).parameters())

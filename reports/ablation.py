@@ -9,7 +9,7 @@ import typer
 from optuna.storages import RDBStorage
 
 from reports.as_json import STANDARD_OUTPUT, as_json, write_json
-from reports.console import refused
+from reports.console import refused, start
 from reports.evidence import read_evidence
 from reports.options import Json, Runs, Storage, SweepName
 from reports.page import render
@@ -69,4 +69,4 @@ def ablation(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

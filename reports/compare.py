@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from reports.as_json import STANDARD_OUTPUT, as_json, effect_as_json, write_json
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from reports.daily import by_seed
 from reports.deployment import Winner, decide, find_winner
 from reports.evidence import Evidence, StudyEvidence, read_evidence
@@ -237,4 +237,4 @@ def _table(heading: str, one: Evidence, other: Evidence) -> Table:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sys
 
@@ -12,6 +13,12 @@ from storage.errors import LostError
 
 WIDTH_OF_A_PIPE = 140
 NO_RESULT, BAD_INPUT = 1, 2
+
+
+def start(app: typer.Typer) -> None:
+    """Runs a command. The collector leaves what was imported alone, or the exit alone would look at it for a second."""
+    gc.freeze()
+    app()
 
 
 def refused(error: Exception) -> typer.Exit:

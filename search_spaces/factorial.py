@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from pyDOE3 import ff2n, fracfact, fracfact_aliasing, fracfact_opt
-
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
 from search_spaces.space import REFERENCE, Arm
@@ -132,6 +130,8 @@ class Factorial:
     @cached_property
     def _found(self) -> tuple[Sequence[Sequence[float]], list[list[str]]]:
         """The smallest fraction of the resolution, and what its words stand for together."""
+        from pyDOE3 import ff2n, fracfact, fracfact_opt  # with SciPy's statistics: half a second
+
         number = len(self.factors)
         for erased in range(number - 2, 0, -1):
             try:
@@ -150,6 +150,8 @@ class Factorial:
 
 
 def _aliases(design: Sequence[Sequence[float]]) -> list[list[str]]:
+    from pyDOE3 import fracfact_aliasing
+
     lines, _ = fracfact_aliasing(design)
     return [line.split(" = ") for line in lines]
 

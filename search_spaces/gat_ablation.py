@@ -9,8 +9,8 @@ from model.augment.identity import IdentityAugmentConfig
 from model.config import FusionConfig, GraphConfig, NormConfig
 from model.fusion.gated import GatedFusionConfig
 from model.fusion.identity import IdentityFusionConfig
-from model.graph.gatv2 import GATv2Config
 from model.graph.identity import NoGraphBlockConfig
+from model.graph.kinds import GATv2Config
 from model.graph.self_only import SelfOnlyConfig
 from model.norm.fan import FANConfig
 from model.norm.fan_san import FANSANConfig

@@ -9,13 +9,9 @@ from optuna.trial import Trial
 
 from model.config import GraphConfig
 from model.fusion.identity import IdentityFusionConfig
-from model.graph.gat import GATConfig
-from model.graph.gatv2 import GATv2Config
-from model.graph.gin import GINConfig
 from model.graph.identity import NoGraphBlockConfig
-from model.graph.sage import SAGEConfig
+from model.graph.kinds import GATConfig, GATv2Config, GINConfig, SAGEConfig, TransformerGraphConfig
 from model.graph.self_only import SelfOnlyConfig
-from model.graph.transformer import TransformerGraphConfig
 from search_spaces.config import TrialConfig
 from search_spaces.knob import Knob
 from search_spaces.space import Arm, Budget, SearchSpace

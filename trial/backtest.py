@@ -12,7 +12,7 @@ from rich.table import Table
 from data.errors import DataError
 from data.store import MarketStore
 from reports.ablation import write_report
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from reports.inference.portfolio import Rules
 from reports.sections.backtest import HEADINGS, NAMES, row
 from storage.database import away_in_words, open_existing
@@ -113,4 +113,4 @@ def _section_costs(given: list[str], market: MarketStore) -> dict[int, float] | 
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

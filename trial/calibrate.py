@@ -18,7 +18,7 @@ from rich.table import Table
 
 from data.errors import DataError
 from reports.calibration import Calibration, Rate, calibrate
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from reports.inference.simulated import Days, Setting
 from reports.inference.verdict import ALPHA
 from search_spaces.errors import SpaceError
@@ -208,4 +208,4 @@ def _shown(rate: Rate) -> str:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -20,7 +20,7 @@ from data.errors import DataError
 from data.fingerprint import refuse_dead_columns
 from data.source import Source
 from data.store import MarketStore
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from reports.monitoring.checks import check, worst
 from reports.monitoring.thresholds import Thresholds
 from storage.bundle import BundleError
@@ -241,4 +241,4 @@ def _post(headline: str, details: str) -> Any:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from optuna_dashboard import run_server
 
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
@@ -58,4 +58,4 @@ def _refuse_taken(port: int) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -11,7 +11,7 @@ import typer
 from optuna.storages import RDBStorage
 
 from data.findings import counted
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
@@ -76,4 +76,4 @@ def _confirmed(storage: RDBStorage, studies: list[str], folders: list[Path]) -> 
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

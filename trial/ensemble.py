@@ -14,7 +14,7 @@ from rich.console import Console
 
 from data.errors import DataError
 from data.findings import counted
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from reports.daily import primary_horizon
 from reports.evidence import Evidence, StudyEvidence, read_evidence
 from reports.inference.effect import Effect, effect_of_days
@@ -157,4 +157,4 @@ def _say(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -15,7 +15,7 @@ from rich.console import Console
 from data.errors import DataError
 from data.store import MarketStore
 from reports.as_json import as_json
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from reports.monitoring.thresholds import Thresholds
 from search_spaces.config import TrialConfig, validated
 from search_spaces.errors import SpaceError
@@ -203,4 +203,4 @@ def _say(plan: Export, folder: Path, proof: list[str], console: Console) -> None
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

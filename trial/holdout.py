@@ -12,7 +12,7 @@ from rich.console import Console
 from data.errors import DataError
 from data.findings import counted
 from reports.ablation import write_report
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from reports.deployment import decide
 from reports.evidence import read_evidence
 from reports.section import with_interval
@@ -127,4 +127,4 @@ def _tell(storage: RDBStorage, read: HoldoutRead, request: SweepRequest, console
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

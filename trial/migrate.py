@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from data.findings import counted
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from search_spaces.errors import SpaceError
 from storage.address import store_address
 from storage.copy import Copied, copy_study
@@ -69,4 +69,4 @@ def _in_words(copied: Copied) -> str:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

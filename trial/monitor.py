@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import DataError
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from reports.monitoring.checks import Check, check, worst
 from reports.monitoring.observed import Observed
 from reports.monitoring.page import as_dict, monitor_page
@@ -126,4 +126,4 @@ def tell(observed: Observed, checks: list[Check]) -> str | None:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -22,7 +22,7 @@ from data.findings import counted
 from data.fingerprint import refuse_dead_columns
 from data.progress import Shown
 from data.store import MarketStore
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from storage.errors import StorageError
 from trial.options import Runs, Storage, folder_of
 from trial.production.bundle import Bundle
@@ -188,4 +188,4 @@ def _say(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -14,7 +14,7 @@ from statsmodels.regression.linear_model import OLS
 
 from data.errors import DataError
 from model.metrics import rank_ic
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
 from storage.database import open_existing
@@ -143,4 +143,4 @@ def _add(table: Table, name: str, card: Card, config: TrialConfig) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from data.errors import DataError
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from storage.database import open_existing
 from storage.errors import StorageError
 from storage.registry import Entry, Registry, note, read_registry
@@ -187,4 +187,4 @@ def _say(found: Registry, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

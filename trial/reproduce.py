@@ -15,7 +15,7 @@ from rich.console import Console
 
 from data.errors import DataError
 from data.store import MarketStore
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from search_spaces.config import TrialConfig, validated
 from search_spaces.errors import SpaceError
 from storage.database import open_existing
@@ -173,4 +173,4 @@ def _changed(storage: RDBStorage, record: TrialRecord) -> list[str]:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

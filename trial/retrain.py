@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from data.errors import DataError
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from search_spaces.errors import SpaceError
 from storage.bundle import publish, refuse_existing, scratch_beside, seal
 from storage.database import open_existing
@@ -125,4 +125,4 @@ def _say_where_from(parent: Bundle, champion: Entry, scratch: Path, date: dt.dat
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

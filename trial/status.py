@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data.findings import counted
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
 from storage.lease import Holder, holder_of
@@ -113,4 +113,4 @@ def _running(records: list[TrialRecord]) -> Table:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from storage.database import away_in_words, open_existing
 from storage.drain import LOOK_SECONDS, ask_to_stop
 from storage.errors import StorageError
@@ -38,4 +38,4 @@ def stop(name: SweepName, runs: Runs = None, storage: Storage = None) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from data.errors import DataError
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from search_spaces import SPACES
 from search_spaces.errors import SpaceError
 from storage.errors import StorageError
@@ -121,4 +121,4 @@ def _status(outcome: SweepOutcome) -> int:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from data.errors import DataError
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from search_spaces.errors import SpaceError
 from storage.errors import StorageError
 from trial.checkpoint import CheckpointError
@@ -119,4 +119,4 @@ def status_of(outcome: TrainOutcome) -> int:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.findings import counted
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing
 from storage.errors import StorageError
@@ -95,4 +95,4 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import DataError
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from reports.evidence import read_evidence
 from reports.judged import judge
 from reports.rollout import HEADINGS, Row, rollout_page, rollout_rows
@@ -98,4 +98,4 @@ def _say(rows: list[Row], console: Console) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

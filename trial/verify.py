@@ -12,7 +12,7 @@ import typer
 from data.errors import DataError
 from data.findings import counted
 from data.store import MarketStore
-from reports.console import open_console, refused
+from reports.console import open_console, refused, start
 from storage.errors import StorageError
 from trial.options import Runs, folder_of
 from trial.production.bundle import read_bundle
@@ -111,4 +111,4 @@ def _counted(networks: Networks) -> str:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

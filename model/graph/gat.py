@@ -5,23 +5,14 @@ e_ij = LeakyReLU(a_s^T W h_j + a_t^T W h_i + a_e^T W_e z_ij) / temperature,    g
 
 from __future__ import annotations
 
-from typing import Literal
-
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch_geometric.nn import GATConv
 from torch_geometric.utils import softmax
 
-from model.graph.encoder import AttentionGraphConfig
+from model.graph.kinds import GATConfig
 from model.graph.tempered import TemperedSum, listen
 from model.protocols import Sizes
-
-
-class GATConfig(AttentionGraphConfig):
-    kind: Literal["gat"] = "gat"
-
-    def operator(self, sizes: Sizes) -> nn.Module:
-        return GAT(sizes, self)
 
 
 class GAT(TemperedSum, GATConv):

@@ -5,23 +5,14 @@ e_ij = a^T LeakyReLU(W_l h_j + W_r h_i + W_e z_ij) / temperature,    g_i = sum_j
 
 from __future__ import annotations
 
-from typing import Literal
-
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch_geometric.nn import GATv2Conv
 from torch_geometric.utils import softmax
 
-from model.graph.encoder import AttentionGraphConfig
+from model.graph.kinds import GATv2Config
 from model.graph.tempered import TemperedSum, listen
 from model.protocols import Sizes
-
-
-class GATv2Config(AttentionGraphConfig):
-    kind: Literal["gatv2"] = "gatv2"
-
-    def operator(self, sizes: Sizes) -> nn.Module:
-        return GATv2(sizes, self)
 
 
 class GATv2(TemperedSum, GATv2Conv):

@@ -7,20 +7,12 @@ The sum grows with the degree, so the MLP begins with a LayerNorm; the scale of 
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 from torch_geometric.nn import GINEConv
 
-from model.graph.encoder import GraphBlockConfig, Heard
+from model.graph.encoder import Heard
+from model.graph.kinds import GINConfig
 from model.protocols import Sizes
-
-
-class GINConfig(GraphBlockConfig):
-    kind: Literal["gin"] = "gin"
-
-    def operator(self, sizes: Sizes) -> nn.Module:
-        return GIN(sizes, self)
 
 
 class GIN(nn.Module):

@@ -5,21 +5,13 @@ g_i = W_1 mean_j relu(h_j + W_e z_ij) + W_2 h_i + b
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import SAGEConv
 
-from model.graph.encoder import GraphBlockConfig, Heard
+from model.graph.encoder import Heard
+from model.graph.kinds import SAGEConfig
 from model.protocols import Sizes
-
-
-class SAGEConfig(GraphBlockConfig):
-    kind: Literal["sage"] = "sage"
-
-    def operator(self, sizes: Sizes) -> nn.Module:
-        return SAGE(sizes, self)
 
 
 class SAGE(SAGEConv):

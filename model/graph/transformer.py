@@ -7,23 +7,15 @@ g_i = W_s h_i + sum_j softmax_j(e_ij) (W_v h_j + W_e z_ij)
 from __future__ import annotations
 
 import math
-from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch_geometric.nn import TransformerConv
 from torch_geometric.utils import softmax
 
-from model.graph.encoder import AttentionGraphConfig
+from model.graph.kinds import TransformerGraphConfig
 from model.graph.tempered import Tempered
 from model.protocols import Sizes
-
-
-class TransformerGraphConfig(AttentionGraphConfig):
-    kind: Literal["transformer"] = "transformer"
-
-    def operator(self, sizes: Sizes) -> nn.Module:
-        return GraphTransformer(sizes, self)
 
 
 class GraphTransformer(Tempered, TransformerConv):

@@ -25,7 +25,7 @@ TINY = 1e-12
 class FANConfig(NormBlockConfig):
     kind: Literal["fan"] = "fan"
     top_k: int = Field(3, ge=1, description="frequencies removed per window and channel")
-    predictor: int = Field(16, ge=1, description="width of the predictor of the removed signal")
+    predictor: int = Field(16, ge=1, le=4096, description="width of the predictor of the removed signal")
 
     def build(self, sizes: Sizes) -> nn.Module:
         return FAN(sizes.window, sizes.hidden, self.top_k, self.predictor)

@@ -21,7 +21,7 @@ from model.selection.light import LightSelection
 
 class FullSelectionConfig(BlockConfig):
     kind: Literal["full"] = "full"
-    width: int = Field(16, ge=2, description="channels of each feature's network")
+    width: int = Field(16, ge=2, le=4096, description="channels of each feature's network")
     bottleneck: int = Field(16, ge=2, description="channels of the network over all features")
 
     def build(self, sizes: Sizes) -> nn.Module:

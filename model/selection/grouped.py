@@ -23,7 +23,7 @@ from model.selection.grn import GRNBank
 class GroupedSelectionConfig(BlockConfig):
     kind: Literal["grouped"] = "grouped"
     group_size: int = Field(8, ge=2, description="features per group; the last group may have fewer")
-    width: int = Field(16, ge=2, description="channels of each group's network")
+    width: int = Field(16, ge=2, le=4096, description="channels of each group's network")
 
     def build(self, sizes: Sizes) -> nn.Module:
         return GroupedSelection(sizes.features, self.group_size, self.width)

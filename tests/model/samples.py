@@ -15,8 +15,7 @@ from torch import Tensor
 from model.atft import ATFT
 from model.config import SLOTS, ModelConfig
 from model.graph.edges import BothEdgesConfig, KNNEdgesConfig
-from model.graph.gatv2 import GATv2Config
-from model.graph.sage import SAGEConfig
+from model.graph.kinds import GATv2Config, SAGEConfig
 from model.head.point import PointHeadConfig
 from model.protocols import BlockConfig, Sizes
 

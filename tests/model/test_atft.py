@@ -15,8 +15,8 @@ from data.store import MarketStore
 from model.atft import ATFT
 from model.augment.identity import IdentityAugmentConfig
 from model.config import ModelConfig
-from model.graph.gatv2 import GATv2Config
 from model.graph.identity import NoGraphBlockConfig
+from model.graph.kinds import GATv2Config
 from model.head.point import PointHeadConfig
 from model.losses.pointwise import huber_by_horizon
 from model.norm.fan import FANConfig

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
+import torch
 from pydantic import ValidationError
 
 from model.config import ModelConfig
 from model.fusion.identity import IdentityFusionConfig
-from model.graph.gatv2 import GATv2Config
+from model.graph.encoder import GraphBlockConfig
 from model.graph.identity import NoGraphBlockConfig
+from model.graph.kinds import GATConfig, GATv2Config, GINConfig, SAGEConfig, TransformerGraphConfig
+from model.protocols import Sizes
 from model.temporal.identity import LastDayConfig
 from model.temporal.tft import TFTConfig
 from tests.model.samples import every_network
@@ -97,3 +103,23 @@ def test_every_network_is_the_same_after_json(config: ModelConfig) -> None:
 def test_a_value_out_of_range_is_refused(block: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="should be"):
         ModelConfig.model_validate(block)
+
+
+@pytest.mark.parametrize("kind", [GATConfig, GATv2Config, GINConfig, SAGEConfig, TransformerGraphConfig])
+def test_every_operator_of_a_graph_has_parameters_as_is_taken_for_granted(kind: type[GraphBlockConfig]) -> None:
+    block = kind().build(Sizes(features=2, hidden=8, window=10, edge_attributes=4, horizons=1))
+    assert sum(parameter.numel() for parameter in block.parameters()) > 0
+    assert "graph" in ModelConfig(graph=kind()).check(10, 1)
+
+
+def test_a_check_draws_no_random_number_and_takes_no_memory_for_a_large_network() -> None:
+    state = torch.random.get_rng_state()
+    assert "temporal" in ModelConfig(hidden=28).check(20, 2)
+    assert "temporal" in ModelConfig(hidden=2**20).check(20, 2)  # its LSTM alone would take 32 TiB
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_what_takes_long_to_import_is_not_needed_for_a_command_to_say_what_it_takes() -> None:
+    slow = ("torch_geometric", "torch._dynamo")
+    told = f"import search_spaces, sys; print([name for name in {slow} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", told], capture_output=True, text=True).stdout == "[]\n"

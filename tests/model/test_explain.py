@@ -10,7 +10,7 @@ from model.config import ModelConfig
 from model.explain import edge_importance, explain
 from model.fusion.alpha import AlphaFusionConfig
 from model.graph.edges import KNNEdgesConfig
-from model.graph.gatv2 import GATv2Config
+from model.graph.kinds import GATv2Config
 from model.norm.fan import FANConfig
 from model.norm.san import SANConfig
 from tests.model.samples import DAYS, REFERENCE, SIZES, STOCKS, every_network, inputs, network, normal, variant

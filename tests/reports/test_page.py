@@ -86,7 +86,7 @@ class Browser:
         finally:  # without its pipe it ends as well
             os.close(self._write)
             os.close(self._read)
-            self._process.wait(20)
+            self._process.wait(60)
 
     def ask(self, method: str, **params: object) -> dict[str, Any]:
         """Sends one command and returns its answer; events in between are left aside."""

@@ -18,8 +18,8 @@ from data.config import DataConfig, NoGraphConfig, SplitConfig
 from model.augment.identity import IdentityAugmentConfig
 from model.fusion.identity import IdentityFusionConfig
 from model.graph.edges import KNNEdgesConfig
-from model.graph.gatv2 import GATv2Config
 from model.graph.identity import NoGraphBlockConfig
+from model.graph.kinds import GATv2Config
 from model.head.identity import IdentityHeadConfig
 from model.head.quantile import QuantileHeadConfig
 from model.norm.fan import FANConfig

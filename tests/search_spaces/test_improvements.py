@@ -12,8 +12,8 @@ from torch_geometric.nn import GATv2Conv
 from model.atft import ATFT
 from model.augment.identity import IdentityAugmentConfig
 from model.fusion.identity import IdentityFusionConfig
-from model.graph.gatv2 import GATv2Config
 from model.graph.identity import NoGraphBlockConfig
+from model.graph.kinds import GATv2Config
 from model.head.point import PointHeadConfig
 from model.losses.config import MSELossConfig
 from search_spaces.config import TrialConfig

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from data.config import SplitConfig
-from model.graph.gatv2 import GATv2Config
+from model.graph.kinds import GATv2Config
 from search_spaces import SPACES
 from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError

@@ -40,7 +40,7 @@ def test_the_caller_goes_on_while_a_write_waits_and_the_next_one_waits_for_it() 
     writing, may_go_on, done = WriteBehind(), Event(), list[str]()
 
     def first() -> None:
-        assert may_go_on.wait(10)
+        assert may_go_on.wait(60)
         assert current_thread() is not main_thread()
         done.append("first")
 

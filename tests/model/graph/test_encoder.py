@@ -8,9 +8,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from model.graph.encoder import AttentionGraphConfig, GraphBlock, GraphBlockConfig
-from model.graph.gat import GATConfig
-from model.graph.gatv2 import GATv2Config
-from model.graph.sage import SAGEConfig
+from model.graph.kinds import GATConfig, GATv2Config, SAGEConfig
 from tests.model.samples import DAYS, SIZES, STOCKS, edges, members, normal
 
 EVERYBODY = torch.ones(DAYS, STOCKS, dtype=torch.bool)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.graph.gatv2 import GATv2, GATv2Config
+from model.graph.gatv2 import GATv2
+from model.graph.kinds import GATv2Config
 from tests.model.samples import DAYS, SIZES, STOCKS, edges, normal
 
 NODES = DAYS * STOCKS

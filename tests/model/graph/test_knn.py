@@ -8,7 +8,7 @@ from torch import Tensor
 
 from model.graph import knn
 from model.graph.edges import BothEdgesConfig, FoundEdgesConfig, GivenEdgesConfig, KNNEdgesConfig
-from model.graph.gatv2 import GATv2Config
+from model.graph.kinds import GATv2Config
 from model.graph.knn import nearest
 from tests.model.samples import SIZES, edges, normal, uniform
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from model.graph.encoder import AttentionGraphConfig
-from model.graph.gat import GAT, GATConfig
-from model.graph.gatv2 import GATv2Config
-from model.graph.gin import GIN, GINConfig
-from model.graph.sage import SAGE, SAGEConfig
+from model.graph.gat import GAT
+from model.graph.gin import GIN
+from model.graph.kinds import GATConfig, GATv2Config, GINConfig, SAGEConfig, TransformerGraphConfig
+from model.graph.sage import SAGE
 from model.graph.self_only import SelfOnlyConfig
-from model.graph.transformer import GraphTransformer, TransformerGraphConfig
+from model.graph.transformer import GraphTransformer
 from tests.model.samples import DAYS, SIZES, STOCKS, edges, members, normal
 
 NODES, H = DAYS * STOCKS, SIZES.hidden
