@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.long
 def test_the_steps_benchmark_runs_and_writes_what_it_prints(tmp_path: Path) -> None:
     figures = tmp_path / "step.json"
     command = [sys.executable, "-m", "benchmarks.step", "--quick", "--threads", "1", "--json", str(figures)]

@@ -141,6 +141,7 @@ def test_weights_that_say_something_else_are_not_published(trained: Trained, tmp
     assert not (tmp_path / "bundle").exists()
 
 
+@pytest.mark.long
 def test_the_same_configuration_learns_on_through_a_later_day(trained: Trained, tmp_path: Path) -> None:
     dates = sorted(pd.read_parquet(trained.panel)["date"].astype(str).str[:10].unique())
     folder, last = tmp_path / "bundle", dates[-30]

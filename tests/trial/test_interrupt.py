@@ -58,7 +58,8 @@ def wait_for_epochs(driver: subprocess.Popen[str], runs: Path, count: int) -> No
     pytest.fail(f"no {count} epochs within {PATIENCE_SECONDS} s; the driver said: {driver.communicate()[0]}")
 
 
-@pytest.mark.parametrize("epochs_before", [1, pytest.param(4, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("epochs_before", [1, 4])
 def test_sigkill_loses_nothing_and_repeats_nothing(
     ray_head: str, sweep_panel: Path, tmp_path: Path, epochs_before: int
 ) -> None:

@@ -90,6 +90,7 @@ def test_trials_of_a_dead_node_go_on_elsewhere_and_do_not_count_as_failures(
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="mount namespaces need root")
+@pytest.mark.long
 def test_a_node_that_does_not_see_the_runs_is_refused_by_name(
     cluster: Cluster, sweep_panel: Path, tmp_path: Path
 ) -> None:

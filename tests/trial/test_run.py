@@ -75,6 +75,7 @@ def test_trials_whose_blocks_workers_make_have_the_same_values(
     ]
 
 
+@pytest.mark.long
 def test_an_interrupted_trial_goes_on_in_the_same_run_and_a_killed_workers_fails(
     finished: tuple[Path, SweepOutcome], sweep_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +293,7 @@ def test_a_nan_block_is_pruned_a_crash_fails_and_the_sweep_goes_on(
     assert "1 FAIL" in end
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_study_and_its_best_start_another(
     ray_head: str, sweep_panel: Path, tmp_path: Path
 ) -> None:
