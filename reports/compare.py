@@ -20,7 +20,7 @@ from reports.evidence import Evidence, StudyEvidence, read_evidence
 from reports.inference.effect import MIN_SEEDS, Effect, effect
 from reports.judged import judge, word
 from reports.options import Json, Runs, Storage, SweepName
-from reports.section import signed, with_interval
+from reports.section import in_days, signed, with_interval
 from storage.address import store_of
 from storage.database import open_existing
 from storage.definition import DEFINITION, EPOCHS, differences
@@ -185,7 +185,7 @@ def _winner(evidence: Evidence) -> str:
     winner = find_winner(evidence)
     if isinstance(winner, str):
         return f"none: {winner}"
-    return f"{_in_words(winner.confirm.level)}, RankIC at {winner.horizon} days"
+    return f"{_in_words(winner.confirm.level)}, RankIC at {in_days(winner.horizon)}"
 
 
 def _in_words(found: Effect) -> str:

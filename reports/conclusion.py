@@ -6,7 +6,7 @@ from reports.deployment import TO_BEAT, Deployment, decide
 from reports.evidence import Evidence
 from reports.judged import Judged, judge, short_word
 from reports.next_step import next_step
-from reports.section import with_interval
+from reports.section import in_days, with_interval
 
 Line = tuple[str, str]
 """A label and what it says."""
@@ -30,7 +30,7 @@ def _winner(found: Deployment) -> list[Line]:
     confirm, horizon = found.winner.confirm, found.winner.horizon
     less = "".join(f"; minus {name} {with_interval(confirm.less[name])}" for name in TO_BEAT if name in confirm.less)
     days = f"{confirm.level.num_days} confirm days, {confirm.level.num_seeds} seeds"
-    return [("confirmed", f"RankIC at {horizon} days {with_interval(confirm.level)} on {days}{less}")]
+    return [("confirmed", f"RankIC at {in_days(horizon)} {with_interval(confirm.level)} on {days}{less}")]
 
 
 def _verdicts(judged: Judged) -> list[Line]:

@@ -12,7 +12,7 @@ from reports.inference.effect import Effect, effect
 from reports.inference.verdict import ALPHA
 from reports.judged import Judged, judge, word
 from reports.page import render
-from reports.section import Section, paragraph, table, with_interval
+from reports.section import Section, in_days, paragraph, table, with_interval
 from storage.errors import StorageError
 from storage.record import TrialRecord
 
@@ -101,7 +101,7 @@ def rollout_page(name: str, rows: Sequence[Row], primary: int) -> str:
     """One HTML file."""
     base = rows[0].baseline if rows else Costs(0, 0, None, None)
     told = (
-        f"The verdict is at {primary} days. Baseline: {base.num_diverged} of {base.num_trials} trials diverged, "
+        f"The verdict is at {in_days(primary)}. Baseline: {base.num_diverged} of {base.num_trials} trials diverged, "
         f"{_shown(base.memory_mib, None, 'MiB')}, {_shown(base.epoch_seconds, None, 's')} an epoch. An aim of RankIC "
         f"is reached, or not, where the 95 % interval lies on one side of it; memory and time are medians of trials "
         f"that ran beside each other, and say what they took here."

@@ -65,6 +65,11 @@ def signed(value: float | None, digits: int = 4) -> str:
     return "–" if value is None or value != value else f"{value:+.{digits}f}"
 
 
+def in_days(number: int) -> str:
+    """A horizon: '1 day', '5 days'."""
+    return f"{number} day{'s' * (number != 1)}"
+
+
 def with_interval(found: Effect) -> str:
     """The mean, and its own 95 % interval."""
     low, high = found.interval(1 - ALPHA)

@@ -1,4 +1,4 @@
-"""What is shipped is run: the step's benchmark, on a small network, in a process of its own."""
+"""What is shipped is run, in a process of its own: the benchmarks of a step, on a small network, and of starts."""
 
 from __future__ import annotations
 
@@ -27,3 +27,13 @@ def test_the_steps_benchmark_runs_and_writes_what_it_prints(tmp_path: Path) -> N
     assert all(math.isfinite(value) and value >= 0 for each in written.values() for value in each.values())
     assert written["FAN, ms per block"]["largest difference"] < 1e-5, "the rivals compute the same"
     assert "there is no GPU here" in done.stdout or any(title.startswith("on cuda") for title in written)
+
+
+@pytest.mark.long
+def test_the_starts_benchmark_runs_and_writes_what_it_prints(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.start", "--rounds", "1", "--json", str(tmp_path / "figures.json")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert "trial.sweep --help" in figures
+    assert all(f"{seconds:.2f}" in done.stdout for seconds in figures.values())

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import model.config
 from benchmarks.loader import app as loader_benchmark
 from benchmarks.side_by_side import app as side_by_side
+from benchmarks.start import app as start_benchmark
 from benchmarks.step import app as step_benchmark
 from benchmarks.sweep import app as sweep_benchmark
 from docs.site.commands import COMMANDS as MODULES
@@ -28,6 +29,7 @@ COMMANDS = {module: app_of(module) for module in MODULES}
 GENERATED = "cli.md"  # made whenever the site is
 BENCHMARKS: dict[str, typer.Typer] = {
     "benchmarks.loader": loader_benchmark,
+    "benchmarks.start": start_benchmark,
     "benchmarks.step": step_benchmark,
     "benchmarks.sweep": sweep_benchmark,
     "benchmarks.side_by_side": side_by_side,

@@ -20,7 +20,7 @@ from reports.evidence import Evidence, StudyEvidence, read_evidence
 from reports.inference.effect import Effect, effect_of_days
 from reports.inference.verdict import Verdict, Word, verdicts
 from reports.monitoring.band import Expected
-from reports.section import signed
+from reports.section import in_days, signed
 from search_spaces.config import validated
 from storage.database import open_existing
 from storage.errors import StorageError
@@ -137,7 +137,7 @@ def _say(
     searched = float(np.nanmean(pool.daily(pool.score_MDN[chosen].mean(axis=0))))
     best = float(np.nanmean(pool.daily(pool.score_MDN[0])))
     console.print(f"chosen     of {counted(len(pool.records), 'trial')}: {taken}", soft_wrap=True)
-    told = f"{signed(searched)} together, {signed(best)} the best alone, at {horizon} days"
+    told = f"{signed(searched)} together, {signed(best)} the best alone, at {in_days(horizon)}"
     console.print(f"search     {told}: by these it was chosen")
     if len(set(chosen)) == 1:
         console.print("           no other trial adds to it on the search fold, so the greedy ensemble is one network")

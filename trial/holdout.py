@@ -15,7 +15,7 @@ from reports.ablation import write_report
 from reports.console import open_console, refused, start
 from reports.deployment import decide
 from reports.evidence import read_evidence
-from reports.section import with_interval
+from reports.section import in_days, with_interval
 from search_spaces.errors import SpaceError
 from storage.database import away_in_words, open_existing, open_storage
 from storage.drain import Drain
@@ -118,7 +118,7 @@ def _tell(storage: RDBStorage, read: HoldoutRead, request: SweepRequest, console
     if standing is not None and found.winner is not None:
         console.print(
             f"hold-out: {counted(standing.level.num_days, 'day')}, {counted(standing.level.num_seeds, 'seed')}, RankIC "
-            f"at {found.winner.horizon} days {with_interval(standing.level)}"
+            f"at {in_days(found.winner.horizon)} {with_interval(standing.level)}"
         )
         for name, less in standing.less.items():
             console.print(f"hold-out: minus {name} {with_interval(less)}")

@@ -15,7 +15,7 @@ from reports.monitoring.drift import Drift
 from reports.monitoring.observed import LiveSkill, Observed
 from reports.monitoring.thresholds import Thresholds
 from reports.page import render
-from reports.section import Section, figure, nothing, paragraph, signed, table
+from reports.section import Section, figure, in_days, nothing, paragraph, signed, table
 
 INK, SOFT, ALARM = "#2f6fde", "rgba(128,128,128,0.6)", "#d1495b"
 SHOWN = 40  # columns of a picture; the table has all of them
@@ -90,7 +90,7 @@ def _skill(skill: LiveSkill | str, limits: Thresholds) -> Section:
     fig.add_hline(y=expected.mean, line={"dash": "dash", "color": SOFT})
     fig.add_hline(y=limit, line={"color": ALARM})
     fig.add_hline(y=0, line={"color": SOFT, "width": 1})
-    fig.update_yaxes(title_text=f"RankIC at {expected.horizon} days")
+    fig.update_yaxes(title_text=f"RankIC at {in_days(expected.horizon)}")
     told = (
         f"Expected {signed(expected.mean)}, of {expected.source}; alarm below {signed(limit)}; now "
         f"{signed(float(rolling[-1]))}. All {len(daily)} days since: {signed(float(daily.mean()))}."

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from reports.evidence import Evidence
-from reports.section import Section, figure, nothing, paragraph, table
+from reports.section import Section, figure, in_days, nothing, paragraph, table
 
 TITLE = "Backtest of the winner"
 LEAD = (
@@ -39,7 +39,7 @@ def build(evidence: Evidence) -> Section:
         return nothing("backtest", TITLE, LEAD, "the confirm stage has not ended, or no winner was confirmed")
     if "why" in found:
         return nothing("backtest", TITLE, LEAD, str(found["why"]))
-    told = f"{found['num_trials']} trials of {found['arm']}, horizon {found['horizon']} days. {_costs(found)}"
+    told = f"{found['num_trials']} trials of {found['arm']}, horizon {in_days(found['horizon'])}. {_costs(found)}"
     pieces = (
         _curves(found["sides"]),
         table(HEADINGS, [row(NAMES[side], one) for side, one in found["sides"].items()]),

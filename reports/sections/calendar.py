@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from reports.daily import by_seed
 from reports.deployment import find_winner
 from reports.evidence import Evidence
-from reports.section import Section, figure, nothing, paragraph
+from reports.section import Section, figure, in_days, nothing, paragraph
 
 TITLE = "Calendar of the winner's RankIC"
 LEAD = (
@@ -29,7 +29,7 @@ def build(evidence: Evidence) -> Section:
             daily[day].append(value)
     months = monthly({day: float(np.mean(values)) for day, values in daily.items()})
     above = sum(mean > 0 for mean, _ in months.values())
-    told = f"{above} of {len(months)} months are above zero, at {winner.horizon} days."
+    told = f"{above} of {len(months)} months are above zero, at {in_days(winner.horizon)}."
     return Section("calendar", TITLE, LEAD, (paragraph(told), _heatmap(months)))
 
 

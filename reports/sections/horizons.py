@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reports.deployment import Standing, find_winner, standing_at
 from reports.evidence import Evidence
-from reports.section import Section, nothing, table, with_interval
+from reports.section import Section, in_days, nothing, table, with_interval
 
 TITLE = "Horizons"
 LEAD = (
@@ -22,7 +22,7 @@ def build(evidence: Evidence) -> Section:
     standings = {h: one for h, one in known.items() if one is not None}
     names = list(dict.fromkeys(name for one in standings.values() for name in one.less))
     headings = ("horizon", "winner", *(f"minus {name}" for name in names))
-    rows = [_row(f"{h} days" + (" *" if h == winner.horizon else ""), one, names) for h, one in standings.items()]
+    rows = [_row(in_days(h) + (" *" if h == winner.horizon else ""), one, names) for h, one in standings.items()]
     return Section("horizons", TITLE, f"{LEAD} * marks the one that decides.", (table(headings, rows),))
 
 

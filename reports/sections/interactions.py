@@ -7,7 +7,7 @@ from reports.factorial import FactorialEffect, FactorialFindings, factorial_find
 from reports.forest import Row, forest
 from reports.inference.verdict import ALPHA
 from reports.judged import equivalence_of
-from reports.section import Section, nothing, paragraph, probability, table, with_interval
+from reports.section import Section, in_days, nothing, paragraph, probability, table, with_interval
 
 TITLE = "Interactions"
 LEAD = (
@@ -44,7 +44,7 @@ def _told(design: dict[str, dict[str, str]], found: FactorialFindings) -> str:
     switches = "; ".join(f"{name}: {summary}" for name, summary in design["factors"].items())
     return (
         f"{found.num_runs} of the {2**number} combinations of {number} switches, {found.effects[0].effect.num_seeds} "
-        f"seeds, {found.num_days} days, RankIC at {found.horizon} days.{lost} {switches}."
+        f"seeds, {found.num_days} days, RankIC at {in_days(found.horizon)}.{lost} {switches}."
     )
 
 

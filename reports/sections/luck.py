@@ -5,7 +5,7 @@ from __future__ import annotations
 from reports.evidence import Evidence
 from reports.inference.overfitting import Overfitting
 from reports.luck import ASKED_RATIO, Deflated, Luck, measure_luck
-from reports.section import Section, nothing, paragraph, table
+from reports.section import Section, in_days, nothing, paragraph, table
 
 TITLE = "The luck of the search"
 LEAD = (
@@ -26,7 +26,7 @@ def build(evidence: Evidence) -> Section:
     pieces = (
         paragraph(
             f"Trial {found.trial}, the best of {found.num_complete} COMPLETE: annual information ratio "
-            f"{found.ratio:+.2f} at {found.horizon} days over {found.num_days} days (t {found.t_value:+.2f}, "
+            f"{found.ratio:+.2f} at {in_days(found.horizon)} over {found.num_days} days (t {found.t_value:+.2f}, "
             f"{found.degrees} degrees of freedom), before it is deflated:"
         ),
         table(TRIED, rows),

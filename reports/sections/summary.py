@@ -14,7 +14,7 @@ from reports.inference.effect import MIN_SEEDS, Effect, effect
 from reports.inference.verdict import ALPHA
 from reports.judged import judge
 from reports.next_step import next_step
-from reports.section import Section, paragraph, signed, table, with_interval
+from reports.section import Section, in_days, paragraph, signed, table, with_interval
 from reports.sections.backtest import break_even
 
 EXPLORATORY = "Exploratory, no verdict: there are no confirm folds, so that arms are compared on the search's own days."
@@ -81,7 +81,7 @@ def _traded(evidence: Evidence) -> list[str]:
 def _standings(evidence: Evidence, winner: Winner) -> str:
     """Winner and simple predictors, on the days it was chosen on and on those it was not."""
     headings = [
-        f"RankIC at {winner.horizon} days, 95 %",
+        f"RankIC at {in_days(winner.horizon)}, 95 %",
         "search fold",
         "confirm folds",
         "winner minus it",
@@ -184,8 +184,8 @@ def _verdicts(evidence: Evidence) -> list[str]:
         is_design = evidence.confirm is not None and evidence.confirm.attributes.get("design") is not None
         return [DESIGN if is_design else paragraph("Exploratory, no verdict: no arm has a tuning of its own.")]
     told = (
-        f"Each switch turned off, minus the reference, both as tuned; RankIC at {judged.horizon} days. Left of 0 it is "
-        f"missed; in the grey band, {judged.equivalence:g} either side, nobody would act on it."
+        f"Each switch turned off, minus the reference, both as tuned; RankIC at {in_days(judged.horizon)}. Left of 0 "
+        f"it is missed; in the grey band, {judged.equivalence:g} either side, nobody would act on it."
     )
     told = EXPLORATORY if judged.is_exploratory else told
     return [paragraph(told), verdict_forest(judged), _arms(evidence, list(judged.verdicts))]

@@ -172,7 +172,7 @@ def test_the_cost_is_that_of_all_attempts(storage: RDBStorage, search: StudyStor
 
 def test_every_horizon_has_its_row_and_the_deciding_one_its_mark(storage: RDBStorage, confirm: StudyStore) -> None:
     shown = text_of(horizons.build, storage)
-    assert "<td>1 days</td>" in shown
+    assert "<td>1 day</td>" in shown
     assert "<td>5 days *</td>" in shown
     assert "minus ridge" in shown
 

@@ -6,7 +6,7 @@ from data.findings import counted
 from data.store import MarketStore
 from reports.deployment import Standing, Winner
 from reports.luck import Luck, measure_luck
-from reports.section import signed, with_interval
+from reports.section import in_days, signed, with_interval
 from search_spaces.config import TrialConfig
 from trial.production.choice import Choice
 
@@ -66,7 +66,7 @@ def _figures(choice: Choice, config: TrialConfig) -> str:
         *_standing_rows("confirm", winner.confirm),
         *(_standing_rows("hold-out", winner.holdout) if winner.holdout is not None else ()),
     ]
-    return f"## Figures\n\nAt {winner.horizon} days.\n\n" + "\n".join(rows) + "\n\n" + _luck(choice, winner)
+    return f"## Figures\n\nAt {in_days(winner.horizon)}.\n\n" + "\n".join(rows) + "\n\n" + _luck(choice, winner)
 
 
 def _standing_rows(days: str, standing: Standing) -> list[str]:

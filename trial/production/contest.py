@@ -14,7 +14,7 @@ from model.metrics import rank_ic
 from reports.daily import primary_horizon
 from reports.inference.effect import Effect, effect_of_days, more_days
 from reports.inference.verdict import EQUIVALENCE, Verdict, Word, verdicts
-from reports.section import signed
+from reports.section import in_days, signed
 from storage.bundle import BundleError
 from trial.production.bundle import Bundle
 from trial.production.panel import open_panel
@@ -46,8 +46,8 @@ class Contest:
         words = {Word.HELPS: "better", Word.HURTS: "worse"}.get(self.verdict.word, self._undecided(found))
         return (
             f"the challenger is {words}: {signed(found.mean)} ({signed(low)} .. {signed(high)}) daily RankIC at "
-            f"{self.horizon} days, {signed(self.levels[1])} against {signed(self.levels[0])}, on {found.num_days} days "
-            f"{self.days[0]} .. {self.days[1]} that neither could know"
+            f"{in_days(self.horizon)}, {signed(self.levels[1])} against {signed(self.levels[0])}, on {found.num_days} "
+            f"days {self.days[0]} .. {self.days[1]} that neither could know"
         )
 
     def _undecided(self, found: Effect) -> str:
