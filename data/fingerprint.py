@@ -141,12 +141,15 @@ def refuse_dead_columns(known: Fingerprint, store: MarketStore, day: int) -> Non
     varies = dict(zip(known.names, known.varying >= VARIES, strict=True))
     dead = [n for c, n in enumerate(names) if varies.get(n) and not _differs(values[0, :, c])]
     raw = [name for name in dead if name in known.names[: known.num_raw]]
+    way = "See whether a source was lost there."
+    if known.num_raw and not raw and day < REACH:
+        way = f"The panel has {day + 1} days until then, and features read up to {REACH}: bring a longer history."
     if dead := raw or dead:
         more = f" and {len(dead) - SHOWN} more" if len(dead) > SHOWN else ""
         raise DataError(
             f"a column must differ between stocks where it did on days that were learned from, but on "
             f"{store.dates[day]} {', '.join(dead[:SHOWN])}{more} hold one value, or none, for all {len(stocks)} "
-            f"stocks. See whether a source was lost there."
+            f"stocks. {way}"
         )
 
 

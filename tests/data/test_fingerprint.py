@@ -42,6 +42,18 @@ def test_its_own_market_is_known_again(known: Fingerprint, small_store: MarketSt
     refuse_dead_columns(known, small_store, small_store.num_days - 1)
 
 
+def test_a_history_that_is_too_short_for_a_feature_is_named_as_the_cause(
+    small_store: MarketStore, small_panel: Path, small_config: DataConfig, tmp_path: Path
+) -> None:
+    known = take_fingerprint(small_store, range(small_store.num_days - 20, small_store.num_days))
+    frame = pd.read_parquet(small_panel)
+    last = frame["date"].isin(sorted(frame["date"].unique())[-100:])  # the hold-out takes 20 of them
+    frame[last].to_parquet(tmp_path / "panel.parquet")
+    store = prepare(tmp_path / "panel.parquet", tmp_path, small_config)
+    with pytest.raises(DataError, match=r"The panel has 80 days until then.*bring a longer history"):
+        refuse_dead_columns(known, store, store.num_days - 1)
+
+
 def test_another_adjustment_of_prices_is_no_other_column(
     known: Fingerprint, small_panel: Path, small_config: DataConfig, tmp_path: Path
 ) -> None:
