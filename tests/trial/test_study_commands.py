@@ -14,6 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import optuna
 import pytest
 import sqlalchemy as sa
 import typer
@@ -130,6 +131,15 @@ class TestStatus:
         with search.storage.engine.begin() as connection:
             connection.execute(sa.update(leases).values(started=lease._renewed + 1))
         assert "died; the same sweep command goes on" in run(trial.status.app, "demo", "--runs", tmp_path).stdout
+
+    def test_without_a_name_every_sweep_has_a_line(self, search: StudyStore, tmp_path: Path) -> None:
+        optuna.create_study(study_name="another", storage=search.storage)
+        heading, *lines = run(trial.status.app, "--runs", tmp_path).stdout.splitlines()
+        assert heading.split("  ")[0] == "sweep"
+        assert [line.split()[0] for line in lines] == ["another", "demo"]
+        assert "search, confirm" in lines[1]
+        assert "no trial yet" in lines[0]
+        assert "nobody runs it" in run(trial.status.app, "--watch", "--runs", tmp_path).stdout
 
     def test_watching_ends_when_nobody_runs_it(self, search: StudyStore, tmp_path: Path) -> None:
         assert "nobody runs it" in run(trial.status.app, "demo", "--watch", "--runs", tmp_path).stdout
