@@ -38,10 +38,11 @@ figure { margin: .4rem 0; min-width: 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { white-space: normal; vertical-align: bottom; min-width: 4.5rem; max-width: 11rem; }
-td.number { text-align: right; }
-th button { font: inherit; text-align: left; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
-th button::after { content: "\2195"; content: "\2195" / ""; display: inline-block; width: 1.3em; text-align: right;
-  color: var(--soft); }
+td.number { text-align: right; } td.prose { white-space: normal; min-width: 16rem; }
+th button { font: inherit; text-align: left; color: inherit; background: none; border: 0; padding: 0 1.3em 0 0;
+  position: relative; cursor: pointer; }
+th button::after { content: "\2195"; content: "\2195" / ""; position: absolute; right: 0; bottom: 0; width: 1.3em;
+  text-align: right; color: var(--soft); }
 th[aria-sort=ascending] button::after { content: "\25B2"; content: "\25B2" / ""; color: var(--accent); }
 th[aria-sort=descending] button::after { content: "\25BC"; content: "\25BC" / ""; color: var(--accent); }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; } #content { outline: none; }

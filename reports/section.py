@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ import plotly.graph_objects as go
 from reports.evidence import Evidence
 from reports.inference.effect import Effect
 from reports.inference.verdict import ALPHA
+
+NUMBER = re.compile(r"[+-]?[\d,]*\.?\d+ ?(%|bps|MiB|GiB|h|min|s|ms)?( \*)?")
+PROSE = 60  # characters of a cell from which on it is a sentence, whose lines break
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,9 @@ def _sorting_heading(text: str) -> str:
 
 def _cell(value: object) -> str:
     text = html.escape("–" if value is None else str(value))
-    is_number = text.lstrip("+-–").replace(".", "", 1).isdigit()
-    return f'<td class="number">{text}</td>' if is_number else f"<td>{text}</td>"
+    if NUMBER.fullmatch(text):
+        return f'<td class="number">{text}</td>'
+    return f'<td class="prose">{text}</td>' if len(text) > PROSE else f"<td>{text}</td>"
 
 
 def nothing(anchor: str, title: str, lead: str, why: str) -> Section:

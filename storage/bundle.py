@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import StorageError
+from storage.files import aside
 
 MANIFEST = "MANIFEST.json"
 FORMAT = 2  # raise when an older program could no longer read what is written
@@ -58,7 +58,7 @@ def scratch_beside(folder: Path) -> Iterator[Path]:
     Raises:
         BundleError: it cannot be written.
     """
-    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    scratch = aside(folder)
     try:
         scratch.mkdir(parents=True)
         yield scratch
@@ -78,7 +78,7 @@ def publish(scratch: Path, folder: Path, force: bool) -> None:
     if not folder.exists():
         scratch.rename(folder)
         return
-    retired = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    retired = aside(folder, "old")
     folder.rename(retired)
     scratch.rename(folder)
     shutil.rmtree(retired, ignore_errors=True)

@@ -1,9 +1,22 @@
-"""Text files that are whole or not there."""
+"""Files and folders that are whole or not there: written under a hidden name beside their own, then moved in."""
 
 from __future__ import annotations
 
+import glob
 import os
+import shutil
+import socket
 from pathlib import Path
+
+
+def aside(path: Path, word: str = "tmp") -> Path:
+    """A hidden name beside a path, for this process; what killed ones of this machine left there is removed."""
+    host = socket.gethostname()
+    for left in path.parent.glob(f".{glob.escape(f'{path.name}.{host}')}-*.{word}"):
+        pid = left.name.removesuffix(f".{word}").rpartition("-")[2]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            _remove(left)
+    return path.with_name(f".{path.name}.{host}-{os.getpid()}.{word}")
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -13,9 +26,26 @@ def write_whole(path: Path, text: str) -> None:
         OSError: it cannot be written; nothing half-written stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    scratch = aside(path)
     try:
         scratch.write_text(text, encoding="utf-8")
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

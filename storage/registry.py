@@ -80,12 +80,19 @@ class Registry:
         known = self.challengers if sha256 is None else self._registered
         found = [entry for entry in known if sha256 is None or entry.sha256.startswith(sha256)]
         if not found or (sha256 is not None and len(found) > 1):
-            names = ", ".join(entry.short for entry in self._registered) or "none"
             raise StorageError(
-                f"a challenger of {self.sweep} must be one of its registered bundles, got {sha256 or 'none'}; there "
-                f"are: {names}. Make one with trial.retrain, or trial.registry add."
+                f"a challenger of {self.sweep} must be a registered bundle that is not its champion, "
+                f"{self._offence(sha256)}. Make one with trial.retrain, or trial.registry add."
             )
         return found[-1]
+
+    def _offence(self, sha256: str | None) -> str:
+        names = ", ".join(entry.short for entry in self._registered)
+        if not names:
+            return "but there is none"
+        if sha256 is None:
+            return f"but all were promoted before; --challenger takes one of them again: {names}"
+        return f"the only one whose SHA-256 begins with {sha256!r}, but there are: {names}"
 
 
 def read_registry(storage: RDBStorage, sweep: str) -> Registry:

@@ -9,7 +9,7 @@ from pathlib import Path
 from optuna.storages import RDBStorage
 
 from search_spaces.config import TrialConfig, validated
-from storage.files import write_whole
+from storage.files import aside, write_whole
 from storage.record import TrialRecord, best_complete, read_records
 from trial.predictions import SCALER
 
@@ -33,7 +33,7 @@ def _export_scaler(best: TrialRecord, path: Path) -> None:
     if not source.is_file():
         path.unlink(missing_ok=True)
         return
-    scratch = path.with_suffix(f".{os.getpid()}.tmp")
+    scratch = aside(path)
     shutil.copyfile(source, scratch)
     os.replace(scratch, path)
 

@@ -24,6 +24,7 @@ from data.progress import Shown
 from data.store import MarketStore
 from reports.console import open_console, refused, start
 from storage.errors import StorageError
+from storage.files import aside
 from trial.options import Runs, Storage, folder_of
 from trial.production.bundle import Bundle
 from trial.production.champion import open_bundle
@@ -114,7 +115,7 @@ def _sink(out: Path | None) -> Iterator:
     if out is None:
         yield _CSV(sys.stdout).write
         return
-    scratch = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    scratch = aside(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".csv":

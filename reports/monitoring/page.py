@@ -19,12 +19,8 @@ from reports.section import Section, figure, in_days, nothing, paragraph, signed
 
 INK, SOFT, ALARM = "#2f6fde", "rgba(128,128,128,0.6)", "#d1495b"
 SHOWN = 40  # columns of a picture; the table has all of them
-HEADLINES = {
-    "ok": "Nothing out of the ordinary.",
-    "unknown": "Nothing is known yet.",
-    "watch": "Worth a look.",
-    "alarm": "Alarm.",
-}
+QUIET = {"ok": "Nothing out of the ordinary.", "unknown": "Nothing is known yet."}
+LOUD = {"alarm": "Alarm", "watch": "Worth a look"}
 
 
 def monitor_page(observed: Observed, checks: Sequence[Check], limits: Thresholds) -> str:
@@ -63,11 +59,17 @@ def _summary(observed: Observed, checks: Sequence[Check]) -> Section:
         f"Days {observed.stretch[0]} .. {observed.stretch[1]} against those that the network learned from, "
         f"through {observed.learned}."
     )
-    pieces = [f'<p class="headline"><b>{HEADLINES[worst(checks)]}</b></p>']
+    pieces = [f'<p class="headline"><b>{_headline(checks)}</b></p>']
     if observed.num_learned:
         pieces.append(paragraph(f"{observed.num_learned} of these days were learned from: they cannot tell much."))
     pieces.append(table(("check", "state", "finding"), [tuple(each) for each in checks]))
     return Section("summary", "Summary", lead, tuple(pieces))
+
+
+def _headline(checks: Sequence[Check]) -> str:
+    """'Alarm: features. Worth a look: scores.', or that nothing is."""
+    named = {state: ", ".join(each.name for each in checks if each.state == state) for state in LOUD}
+    return " ".join(f"{LOUD[state]}: {names}." for state, names in named.items() if names) or QUIET[worst(checks)]
 
 
 def _skill(skill: LiveSkill | str, limits: Thresholds) -> Section:
@@ -101,8 +103,8 @@ def _skill(skill: LiveSkill | str, limits: Thresholds) -> Section:
 def _drift(anchor: str, title: str, found: Drift | str, limits: Thresholds) -> Section:
     lead = (
         "How far the distribution is from the one that was learned from (for scores: that they were scored by). A bar "
-        f"is the PSI, the mark beside it what nine of ten earlier periods stayed below; {limits.psi:g} is where it "
-        f"matters."
+        f"is the PSI, the mark beside it what nine of ten earlier periods stayed below; from the broken line on, "
+        f"at {limits.psi:g}, it matters."
     )
     if isinstance(found, str):
         return nothing(anchor, title, lead, found)
@@ -120,6 +122,7 @@ def _drift(anchor: str, title: str, found: Drift | str, limits: Thresholds) -> S
             ),
         ]
     )
+    fig.add_vline(x=limits.psi, line={"dash": "dash", "color": SOFT})
     fig.update_yaxes(type="category")
     headings = ("column", "PSI", "usually up to", "KS", "usually up to", "missing", "usually up to", "the like before")
     rows = [

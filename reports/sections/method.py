@@ -30,7 +30,7 @@ STEPS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Difference",
-        "Arm minus reference on the same days, stocks and seeds. Its variance is that of the days, by equal- "
+        "Arm minus reference on the same days, stocks and seeds. Its variance is that of the days, by equal-"
         "weighted cosines (Lazarus, Lewis, Stock and Watson 2018), corrected for labels that overlap, over the "
         "number of days; plus that of the seeds over their number; t quantiles at Satterthwaite's (1946) degrees "
         "of freedom.",

@@ -83,8 +83,8 @@ def test_the_tuning_shows_what_each_draw_gave_and_which_is_confirmed(
     storage: RDBStorage, tune: StudyStore, confirm: StudyStore
 ) -> None:
     shown = text_of(tuning.build, storage)
-    assert "<td>+0.0400 *</td>" in shown
-    assert "<td>+0.0200 *</td>" in shown
+    assert '<td class="number">+0.0400 *</td>' in shown
+    assert '<td class="number">+0.0200 *</td>' in shown
     assert "0.0900" not in shown
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from storage.files import write_whole
+from storage.files import aside, write_whole
 
 
 def test_it_makes_the_folder_and_replaces_what_was(tmp_path: Path) -> None:
@@ -29,3 +32,18 @@ def test_a_failure_leaves_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         write_whole(path, "two")
     assert path.read_text() == "one"
     assert [each.name for each in tmp_path.iterdir()] == ["b.txt"]
+
+
+def test_what_a_killed_process_left_beside_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "panel[1]"
+    own = aside(path)
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    dead = own.with_name(own.name.replace(str(os.getpid()), gone.stdout.decode().strip()))
+    other = own.with_name(own.name.replace("panel[1]", "panel"))
+    (dead / "deep").mkdir(parents=True)
+    for each in (own, other):
+        each.write_text("mine")
+    assert aside(path, "new") == own.with_suffix(".new")
+    assert dead.exists(), "of another kind"
+    assert aside(path) == own
+    assert sorted(tmp_path.iterdir()) == sorted((own, other))

@@ -23,7 +23,7 @@ def log(storage: RDBStorage) -> RDBStorage:
 def test_nothing_is_known_of_a_sweep_without_a_log(storage: RDBStorage) -> None:
     found = read_registry(storage, SWEEP)
     assert (found.champion, found.challengers) == (None, ())
-    with pytest.raises(StorageError, match="there are: none"):
+    with pytest.raises(StorageError, match="but there is none"):
         found.challenger(None)
 
 
@@ -35,6 +35,8 @@ def test_the_last_one_promoted_works_and_goes_back_to_the_one_before(log: RDBSto
     found = note(log, SWEEP, "rolled back", TWO, "it lost")
     assert found.champion == ONE
     assert found.challengers == (), "what was sent back is no challenger by default"
+    with pytest.raises(StorageError, match=f"promoted before; --challenger takes .*: {TWO.short}"):
+        found.challenger(None)
     assert found.challenger(TWO.short) == TWO, "but by its name"
     with pytest.raises(StorageError, match="has had 1"):
         note(log, SWEEP, "rolled back", ONE, "")
@@ -50,9 +52,9 @@ def test_a_challenger_is_the_newest_or_the_one_that_is_named(log: RDBStorage) ->
     found = note(log, SWEEP, "registered", THREE, "made")
     assert found.challenger(None) == THREE
     assert found.challenger("bbb") == TWO
-    with pytest.raises(StorageError, match="got d"):
+    with pytest.raises(StorageError, match="begins with 'd', but there are"):
         found.challenger("d")
-    with pytest.raises(StorageError, match="must be one of"):
+    with pytest.raises(StorageError, match="the only one"):
         Registry(SWEEP, found.log).challenger("")
 
 

@@ -20,7 +20,7 @@ def findings(bundle: Path, panel: Path, folder: Path, *options: object, status: 
     done = run("trial.monitor", bundle, panel, *place, *options)
     assert done.returncode == status, done.stdout + done.stderr
     content = json.loads((folder / "found.json").read_text())
-    assert ("Alarm." in (folder / "page.html").read_text()) == (content["state"] == "alarm")
+    assert ("Alarm: " in (folder / "page.html").read_text()) == (content["state"] == "alarm")
     return {each["name"]: each for each in content["checks"]}
 
 

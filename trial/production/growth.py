@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from data.errors import DataError
 from data.source import Source
 from data.store import MarketStore
+from storage.files import aside
 
 
 def dates_of(path: Path, column: str) -> np.ndarray:
@@ -62,7 +63,7 @@ def refuse_overlap(panel: Path, file: Path, column: str) -> None:
 @contextmanager
 def grown(panel: Path, file: Path) -> Iterator[Path]:
     """The panel as it would be with the file: a folder of links, gone afterwards. Raises DataError: no room for it."""
-    scratch = panel.with_name(f".{panel.name}.{os.getpid()}.tmp")
+    scratch = aside(panel)
     try:
         for own in Source.open(panel).files:
             _link(own, scratch / own.relative_to(panel))
@@ -77,7 +78,7 @@ def grown(panel: Path, file: Path) -> Iterator[Path]:
 def append(panel: Path, file: Path) -> Path:
     """Copies the file into the panel, whole or not at all."""
     place = panel / _place(panel, file)
-    scratch = panel.with_name(f".{panel.name}.{os.getpid()}.new")
+    scratch = aside(panel, "new")
     try:
         shutil.copyfile(file, scratch)
         os.replace(scratch, place)

@@ -114,3 +114,10 @@ def test_the_page_and_the_numbers_say_the_same() -> None:
     assert "volume_20 (PSI 0.60, KS 0.05) drifted as never before" in page
     assert "Nothing to show: too few days." in page
     assert 'src="http' not in page
+
+
+def test_the_page_begins_with_the_checks_that_were_not_passed() -> None:
+    calm = monitor_page(USUAL, check(USUAL, Thresholds()), Thresholds())
+    assert "<b>Nothing out of the ordinary.</b>" in calm
+    found = [Check("features", "alarm", "x"), Check("scores", "watch", "y"), Check("memory", "ok", "z")]
+    assert "<b>Alarm: features. Worth a look: scores.</b>" in monitor_page(USUAL, found, Thresholds())
