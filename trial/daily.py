@@ -17,7 +17,6 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from data.errors import DataError
-from data.fingerprint import refuse_dead_columns
 from data.source import Source
 from data.store import MarketStore
 from reports.console import open_console, refused, start
@@ -32,6 +31,7 @@ from trial.predict import AnyBundle, PanelPath, Weights
 from trial.production.bundle import Bundle
 from trial.production.champion import open_bundle
 from trial.production.growth import append, dates_of, grown, has_rows_of, place_of_day, refuse_no_folder, refuse_overlap
+from trial.production.last_days import refuse_strange_day
 from trial.production.panel import open_panel
 from trial.production.publication import PAGE, SCORES, read_publication, refuse_other_bundle, write_publication
 from trial.production.sessions import deadline_of, last_closed
@@ -57,6 +57,7 @@ class Morning:
     panel: Path
     new: Path | None
     day: dt.date
+    calendar: str
     deadline: dt.datetime | None
     out: Path
     limits: Thresholds
@@ -113,9 +114,10 @@ def daily(
         found = open_bundle(bundle, weights, runs, storage)
         limits = thresholds_of(found, thresholds)
         own = calendar or found.networks.members[0].config.data.calendar
-        day = date.date() if date is not None else last_closed(now, own)
+        closed = last_closed(now, own)
+        day = date.date() if date is not None else closed
         place = out or folder_of(runs) / PUBLISHED
-        morning = Morning(found, panel, new, day, deadline_of(by, now), place, limits, hold, force)
+        morning = Morning(found, panel, new, day, own, deadline_of(by, now), place, limits, hold, force)
         with _alone(morning):
             status = _publish(morning, console)
     except TooLate as late:
@@ -159,7 +161,7 @@ def _publish(morning: Morning, console: Console) -> int:
     day = place_of_day(store, np.datetime64(morning.day))
     if day is None:
         raise TooLate(f"the panel ends with {store.dates[-1]} and does not have {morning.day}; nothing is published")
-    refuse_dead_columns(morning.bundle.networks.fingerprint, store, day)
+    refuse_strange_day(morning.bundle.networks, store, day, morning.calendar, console)
     observed = observe(morning.bundle, store, day)
     checks = check(observed, morning.limits)
     show(checks, console)
@@ -192,7 +194,8 @@ def _panel_with_day(morning: Morning, console: Console) -> MarketStore:
         with grown(morning.panel, morning.new) as together:
             store = open_panel(networks, together, prepared, console, with_labels=True)
             for date in dates_of(morning.new, column):
-                refuse_dead_columns(networks.fingerprint, store, int(np.searchsorted(store.dates, date)))
+                place = int(np.searchsorted(store.dates, date))
+                refuse_strange_day(networks, store, place, morning.calendar, Console(quiet=True))
         console.print(f"appended   {append(morning.panel, morning.new)}", soft_wrap=True)
     store = open_panel(networks, morning.panel, prepared, console, with_labels=True)
     _forget_stores(prepared)

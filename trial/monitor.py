@@ -24,6 +24,7 @@ from trial.predict import AnyBundle, PanelPath, Weights
 from trial.production.bundle import Bundle
 from trial.production.champion import open_bundle
 from trial.production.days import LAST, days_of
+from trial.production.last_days import refuse_strange_day
 from trial.production.panel import open_panel
 from trial.production.scoring import Scorer
 from trial.production.thresholds import THRESHOLDS, read_thresholds
@@ -66,6 +67,7 @@ def monitor(
         days = days_of(date, store, Scorer(found.networks, store).first_day)
         if len(days) > 1:
             raise DataError(f"the monitor is about one day, got {date}. Name its day, or leave --date away.")
+        refuse_strange_day(found.networks, store, days[0], None, console)
         observed = observe(found, store, days[0])
         checks = check(observed, limits)
         page = out or folder_of(runs) / "monitor.html"

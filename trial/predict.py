@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TextIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -19,7 +20,6 @@ from rich.console import Console
 
 from data.errors import DataError
 from data.findings import counted
-from data.fingerprint import refuse_dead_columns
 from data.progress import Shown
 from data.store import MarketStore
 from reports.console import open_console, refused, start
@@ -30,6 +30,7 @@ from trial.production.bundle import Bundle
 from trial.production.champion import open_bundle
 from trial.production.contract import history_needed
 from trial.production.days import LAST, days_of
+from trial.production.last_days import refuse_strange_day
 from trial.production.networks import Networks
 from trial.production.panel import open_panel
 from trial.production.scoring import Scorer, scores_table
@@ -72,7 +73,8 @@ def predict(
         store = open_panel(found.networks, panel, folder_of(runs) / "prepared", console)
         scorer = Scorer(found.networks, store)
         days = days_of(date, store, scorer.first_day)
-        refuse_dead_columns(found.networks.fingerprint, store, days.stop - 1)
+        refuse_strange_day(found.networks, store, days.stop - 1, None, console)
+        _doubt_learned_days(found.networks, store, days, console)
         _doubt_short_history(found.networks, store, days, console)
         ready = time.perf_counter()
         rows = _write(scorer, days, out, console)
@@ -93,6 +95,16 @@ def _doubt_short_history(networks: Networks, store: MarketStore, days: range, co
         console.print(
             f"doubt      {store.dates[days.start]} has {days.start} days of history, and features and edges look back "
             f"up to {needed}: the scores may differ from those that a longer panel would give"
+        )
+
+
+def _doubt_learned_days(networks: Networks, store: MarketStore, days: range, console: Console) -> None:
+    """Scores of days that a network learned from say nothing of what it can do."""
+    learned = int(np.searchsorted(store.dates, np.datetime64(networks.trained_through), side="right")) - days.start
+    if learned > 0:
+        console.print(
+            f"doubt      {min(learned, len(days)):,} of the {counted(len(days), 'day')} were learned from, through "
+            f"{networks.trained_through}: their scores are no evidence of skill"
         )
 
 
