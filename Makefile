@@ -38,7 +38,7 @@ layers: $(STAMP)  ## Who may import whom
 	$(BIN)/lint-imports
 
 docs: $(STAMP)  ## The documentation as a site, into site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "site/index.html; with its search: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site"
 
 check: lint types layers test  ## All of the above but the sweep

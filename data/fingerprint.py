@@ -148,8 +148,8 @@ def refuse_dead_columns(known: Fingerprint, store: MarketStore, day: int) -> Non
         more = f" and {len(dead) - SHOWN} more" if len(dead) > SHOWN else ""
         raise DataError(
             f"a column must differ between stocks where it did on days that were learned from, but on "
-            f"{store.dates[day]} {', '.join(dead[:SHOWN])}{more} hold one value, or none, for all {len(stocks)} "
-            f"stocks. {way}"
+            f"{store.dates[day]} {', '.join(dead[:SHOWN])}{more} hold{'s' * (len(dead) == 1)} one value, or none, for "
+            f"all {len(stocks)} stocks. {way}"
         )
 
 

@@ -124,7 +124,8 @@ def note(storage: RDBStorage, sweep: str, action: Action, entry: Entry, reason: 
         raise StorageError(f"a bundle is registered once, but {entry.short}, {entry.weights}, is in {sweep} already.")
     if action == "rolled back" and len(before.reign) < 2:
         raise StorageError(
-            f"a roll-back goes to the champion before, but {sweep} has had {len(before.reign)}. Promote another one."
+            f"a roll-back goes to the champion before, but {sweep} has had "
+            f"{'one champion only' if before.reign else 'none'}. Promote another one."
         )
     row = entry._asdict() | {"sweep": sweep, "action": action, "reason": reason, "who": whoami()}
     append_row(storage.engine, registry, row)

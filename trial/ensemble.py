@@ -137,7 +137,8 @@ def _say(
     searched = float(np.nanmean(pool.daily(pool.score_MDN[chosen].mean(axis=0))))
     best = float(np.nanmean(pool.daily(pool.score_MDN[0])))
     console.print(f"chosen     of {counted(len(pool.records), 'trial')}: {taken}", soft_wrap=True)
-    told = f"{signed(searched)} together, {signed(best)} the best alone, at {in_days(horizon)}"
+    single = f"{signed(best)} trial {pool.records[0].number} alone, the search's best"
+    told = f"{signed(searched)} together, {single}, at {in_days(horizon)}"
     console.print(f"search     {told}: by these it was chosen")
     if len(set(chosen)) == 1:
         console.print("           no other trial adds to it on the search fold, so the greedy ensemble is one network")

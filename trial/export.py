@@ -29,14 +29,14 @@ from trial.facts import whole_provenance
 from trial.machine import Machine
 from trial.market import market_of
 from trial.options import Runs, Storage, StudyName, folder_of, url_of
-from trial.production.bundle import CARD, CONFIRMED, METRICS, PROVENANCE
+from trial.production.bundle import CARD, METRICS, PROVENANCE
 from trial.production.card import CARD_OF_LATER, model_card
-from trial.production.choice import Choice, choose_greedy, choose_trial, choose_winner
+from trial.production.choice import GREEDY, Choice, choose_greedy, choose_trial, choose_winner
 from trial.production.contract import Contract
 from trial.production.ensembles import copy_left
 from trial.production.expectation import EXPECTED, expectation, write_expectation
 from trial.production.findings import FINDINGS, EnsembleFindings
-from trial.production.networks import CONFIG, write_json, write_networks
+from trial.production.networks import CONFIG, read_networks, write_json, write_networks
 from trial.production.proof import prove
 from trial.production.thresholds import THRESHOLDS, read_thresholds
 from trial.production.through import set_through, train_through
@@ -44,7 +44,6 @@ from trial.settings import read_settings
 from trial.train_request import device_of
 
 BUNDLE = "bundle"
-GREEDY = "greedy"
 MOST_SEEDS = 64
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -109,7 +108,7 @@ def export(
         plan = _plan(opened, choice, folder_of(runs), data, limits, console)
         with scratch_beside(folder) as scratch:
             _write(plan, scratch, folder.name)
-            markets = {CONFIRMED: plan.market}
+            markets = {choice.name: plan.market}
             if through is not None:
                 markets |= _learn_on(plan, scratch, through.date(), folder_of(runs), console)
             seal(scratch)
@@ -165,7 +164,7 @@ def _write(plan: Export, scratch: Path, name: str) -> None:
     (scratch / THRESHOLDS).write_text(plan.thresholds.to_yaml())
     write_expectation(scratch / EXPECTED, expectation(plan.choice))
     (scratch / CARD).write_text(model_card(plan.choice, plan.configs[0], plan.market, name))
-    own, train = scratch / CONFIRMED, fold_of(plan.configs[0], plan.market).train
+    own, train = scratch / plan.choice.name, fold_of(plan.configs[0], plan.market).train
     write_networks(own, plan.market, train, plan.configs, plan.choice.why, plan.choice.shares)
     for place, record in enumerate(plan.choice.records):
         copy_left(record, own / str(place))
@@ -174,11 +173,15 @@ def _write(plan: Export, scratch: Path, name: str) -> None:
 def _learn_on(plan: Export, scratch: Path, date: dt.date, runs: Path, console: Console) -> dict[str, MarketStore]:
     """The second set, by its name, and the market that it learned from; the card says that nobody has scored it."""
     networks = scratch / set_through(date)
+    learned = read_networks(scratch / plan.choice.name).trained_through
     settings = read_settings()
     machine = Machine.of(settings, device_of(settings))
-    market = train_through(networks, plan.configs, plan.contract, plan.panel, runs / "prepared", date, machine, console)
+    prepared = runs / "prepared"
+    market = train_through(
+        networks, plan.configs, learned, plan.contract, plan.panel, prepared, date, machine, console, plan.choice.shares
+    )
     with (scratch / CARD).open("a") as card:
-        card.write(CARD_OF_LATER.format(name=networks.name, date=date, parent=CONFIRMED))
+        card.write(CARD_OF_LATER.format(name=networks.name, date=date, parent=plan.choice.name))
     return {networks.name: market}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -27,3 +28,9 @@ def folder_of(runs: Path | None) -> Path:
 def url_of(storage: str | None, runs: Path | None) -> Address:
     """The database that was asked for, or the folder's own."""
     return store_of(storage, folder_of(runs))
+
+
+def where(runs: Path | None, storage: str | None) -> str:
+    """What was said of both, to be added to a command that is told as the next one."""
+    said = {"--runs": runs, "--storage": storage}
+    return "".join(f" {option} {shlex.quote(str(value))}" for option, value in said.items() if value is not None)

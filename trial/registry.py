@@ -12,8 +12,9 @@ from data.errors import DataError
 from reports.console import open_console, refused, start
 from storage.database import open_existing
 from storage.errors import StorageError
+from storage.record import stages_of
 from storage.registry import Entry, Registry, note, read_registry
-from trial.options import Runs, Storage, folder_of, url_of
+from trial.options import Runs, Storage, folder_of, url_of, where
 from trial.predict import Weights
 from trial.production.bundle import read_bundle
 from trial.production.champion import CHAMPION, entry_of, open_entry
@@ -43,7 +44,7 @@ def show(name: Sweep, runs: Runs = None, storage: Storage = None) -> None:
         found = read_registry(open_existing(url_of(storage, runs)), name)
     except StorageError as error:
         raise refused(error) from None
-    _say(found, console)
+    _say(found, where(runs, storage), console)
     for event in found.log:
         who = f"{event.time:%Y-%m-%d %H:%M} {event.who}"
         console.print(
@@ -64,13 +65,14 @@ def add(
     console = open_console()
     try:
         opened = open_existing(url_of(storage, runs))
+        stages_of(opened, name)
         entry = entry_of(read_bundle(bundle, weights))
         found = note(opened, name, "registered", entry, because or "added by hand")
         if found.champion is None:
             found = note(opened, name, "promoted", entry, because or "the first one")
     except (DataError, StorageError) as error:
         raise refused(error) from None
-    _say(found, console)
+    _say(found, where(runs, storage), console)
 
 
 @app.command()
@@ -84,12 +86,14 @@ def compare(
     """Hold a challenger against the champion, on days after both were fixed. Every look goes into the log."""
     console = open_console()
     try:
-        found = read_registry(open_existing(url_of(storage, runs)), name)
-        outcome = _contest(found, found.challenger(challenger), panel, folder_of(runs), console)
-        note(open_existing(url_of(storage, runs)), name, "compared", found.challenger(challenger), outcome.sentence)
+        opened = open_existing(url_of(storage, runs))
+        found = read_registry(opened, name)
+        entry = found.challenger(challenger)
+        outcome = _contest(found, entry, panel, folder_of(runs), console)
+        note(opened, name, "compared", entry, outcome.sentence)
     except (DataError, StorageError) as error:
         raise refused(error) from None
-    _say_outcome(name, found, outcome, panel, console)
+    _say_outcome(found, entry, outcome, f"--panel {panel}{where(runs, storage)}", console)
 
 
 @app.command()
@@ -114,7 +118,7 @@ def promote(
         found = note(opened, name, "promoted", entry, reason)
     except (DataError, StorageError) as error:
         raise refused(error) from None
-    _say(found, console)
+    _say(found, where(runs, storage), console)
 
 
 @app.command()
@@ -135,7 +139,7 @@ def rollback(
         found = note(opened, name, "rolled back", champion, because)
     except (DataError, StorageError) as error:
         raise refused(error) from None
-    _say(found, console)
+    _say(found, where(runs, storage), console)
 
 
 def _reason(
@@ -165,16 +169,18 @@ def _contest(found: Registry, entry: Entry, panel: Path, runs: Path, console: Co
     return contest(open_entry(found.champion), open_entry(entry), panel, runs / "prepared", console)
 
 
-def _say_outcome(name: str, found: Registry, outcome: Contest, panel: Path, console: Console) -> None:
+def _say_outcome(found: Registry, entry: Entry, outcome: Contest, options: str, console: Console) -> None:
+    champion = "" if found.champion is None else found.champion.short
+    console.print(f"held       challenger {entry.short} against champion {champion}")
     looks = 1 + sum(event.action == "compared" for event in found.log)
     console.print(f"compared   {outcome.sentence}", soft_wrap=True)
     if looks > 1:
         console.print(f"looks      {looks} so far; who looks until something shows, will see it")
     if outcome.may_promote:
-        console.print(f"next       python -m trial.registry promote {name} --panel {panel}", soft_wrap=True)
+        console.print(f"next       python -m trial.registry promote {found.sweep} {options}", soft_wrap=True)
 
 
-def _say(found: Registry, console: Console) -> None:
+def _say(found: Registry, placed: str, console: Console) -> None:
     champion = found.champion
     if champion is None:
         console.print(f"champion   none of {found.sweep} was promoted yet")
@@ -183,7 +189,7 @@ def _say(found: Registry, console: Console) -> None:
     for entry in found.challengers:
         console.print(f"challenger {entry.short} {entry.weights}, {entry.folder}", soft_wrap=True)
     if champion is not None:
-        console.print(f"next       python -m trial.daily {CHAMPION}{found.sweep} PANEL", soft_wrap=True)
+        console.print(f"next       python -m trial.daily {CHAMPION}{found.sweep} PANEL{placed}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -15,16 +15,16 @@ from rich.console import Console
 from data.errors import DataError
 from reports.console import open_console, refused, start
 from search_spaces.errors import SpaceError
-from storage.bundle import publish, refuse_existing, scratch_beside, seal
+from storage.bundle import publish, scratch_beside, seal
 from storage.database import open_existing
 from storage.errors import StorageError
 from storage.registry import Entry, note, read_registry
 from trial.facts import whole_provenance
 from trial.machine import Machine
-from trial.options import Runs, Storage, folder_of, url_of
+from trial.options import Runs, Storage, folder_of, url_of, where
 from trial.predict import PanelPath
 from trial.production.bundle import CARD, METRICS, PROVENANCE, Bundle, read_bundle
-from trial.production.card import CARD_OF_LATER
+from trial.production.card import CARD_OF_RETRAINED
 from trial.production.champion import entry_of, open_entry
 from trial.production.expectation import EXPECTED
 from trial.production.growth import dates_of
@@ -71,7 +71,8 @@ def retrain(
         parent = open_entry(champion)
         date = _last_day(panel, parent) if through is None else through.date()
         folder = out or folder_of(runs) / name / f"bundle-{set_through(date)}"
-        refuse_existing(folder, force=False)
+        if folder.exists():
+            raise DataError(f"a retraining goes to a new folder, but {folder} is there. Choose another with --out.")
         proof = _write(parent, champion, panel, folder, date, folder_of(runs), console)
         entry = entry_of(read_bundle(folder))
         note(opened, name, "registered", entry, f"the configuration of {champion.short}, learned through {date}")
@@ -80,9 +81,8 @@ def retrain(
     for line in proof:
         console.print(line, soft_wrap=True)
     console.print(f"challenger {entry.short} {entry.weights}, {folder}", soft_wrap=True)
-    console.print(
-        f"next       python -m trial.registry compare {name} --panel {panel}, when days have come", soft_wrap=True
-    )
+    options = f"--panel {panel}{where(runs, storage)}"
+    console.print(f"next       python -m trial.registry compare {name} {options}, when days have come", soft_wrap=True)
 
 
 def _last_day(panel: Path, parent: Bundle) -> dt.date:
@@ -104,7 +104,16 @@ def _write(
         own = scratch / set_through(date)
         prepared = runs / "prepared"
         market = train_through(
-            own, configs, networks.contract, panel, prepared, date, machine, console, networks.shares
+            own,
+            configs,
+            networks.trained_through,
+            networks.contract,
+            panel,
+            prepared,
+            date,
+            machine,
+            console,
+            networks.shares,
         )
         for file in OF_THE_PARENT:
             shutil.copyfile(parent.folder / file, scratch / file)
@@ -120,7 +129,7 @@ def _say_where_from(parent: Bundle, champion: Entry, scratch: Path, date: dt.dat
     lineage = {"bundle": parent.sha256, "weights": champion.weights, "provenance": before}
     command = ["python", "-m", "trial.retrain", *sys.argv[1:]]
     write_json(scratch / PROVENANCE, {"parent": lineage, "trained_by": whole_provenance(), "command": command})
-    later = CARD_OF_LATER.format(name=set_through(date), date=date, parent=f"{champion.short}, {champion.weights}")
+    later = CARD_OF_RETRAINED.format(name=set_through(date), date=date, bundle=champion.short, weights=champion.weights)
     (scratch / CARD).write_text((parent.folder / CARD).read_text() + later)
 
 

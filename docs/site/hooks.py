@@ -29,7 +29,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def reference() -> str:
     """Markdown: each command with its usage, arguments and options."""
-    parts = ["# Commands\n", "Made from the commands' own `--help`. `python -m MODULE --help` shows the same.\n"]
+    parts = [
+        "# Commands\n",
+        "Made from the commands' own `--help`. `python -m MODULE --help` shows types and ranges, too.\n",
+    ]
     for module in COMMANDS:
         command = typer.main.get_command(app_of(module))
         parts.append(f"## {module}\n")

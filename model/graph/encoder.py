@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.graph.edges import EdgesConfig, GivenEdgesConfig
+from model.graph.generated import remove_generated_files
 from model.graph.penalties import concentration, entropy
 from model.protocols import BlockConfig, Penalties, Sizes
 
@@ -37,6 +38,7 @@ class GraphBlockConfig(BlockConfig, ABC):
 
     def build(self, sizes: Sizes) -> nn.Module:
         operators = nn.ModuleList(self.operator(sizes) for _ in range(self.layers))
+        remove_generated_files()
         return GraphBlock(self.edges.build(), operators, self.edge_dropout, self.penalties())
 
     @abstractmethod

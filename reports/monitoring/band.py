@@ -19,7 +19,6 @@ DRAWS = 4000
 POINTWISE = 1.645  # standard errors that one look stays above with 95 %
 
 
-@cache
 def year_bound(window: int, horizon: int) -> float:
     """Standard errors of the rolling mean that its lowest of a year stays above with 95 %.
 
@@ -27,12 +26,25 @@ def year_bound(window: int, horizon: int) -> float:
         window: days of the rolling mean.
         horizon: h, the label's length in trading days.
     """
+    return float(np.quantile(_lowest(window, horizon), LEVEL))
+
+
+def chance_of_alarm(expected: Expected, window: int, mean: float) -> float:
+    """That a year of mornings has one below the bound, if a day's RankIC were `mean` in truth: the monitor's power."""
+    limit = expected.lower_limit(window, year_bound(window, expected.horizon))
+    error = math.sqrt(expected.long_run_variance / window)
+    return float(np.mean(_lowest(window, expected.horizon) > (mean - limit) / error)) if error > 0 else 1.0
+
+
+@cache
+def _lowest(window: int, horizon: int) -> np.ndarray:
+    """[DRAWS] how far a year's lowest rolling mean was below the truth, in its standard errors."""
     rng = np.random.default_rng(0)
     days = MORNINGS + window - 1
     shocks = rng.standard_normal((DRAWS, days + horizon - 1))
     daily = _rolling(shocks, horizon) / horizon  # of long-run variance 1
     means = _rolling(daily, window) / window
-    return float(np.quantile(-means.min(axis=1), LEVEL) * math.sqrt(window))
+    return np.asarray(-means.min(axis=1) * math.sqrt(window))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from reports.monitoring.band import year_bound
+from reports.monitoring.band import chance_of_alarm, year_bound
 from reports.monitoring.drift import Drift
 from reports.monitoring.observed import LiveSkill, Observed
 from reports.monitoring.thresholds import Thresholds
@@ -60,7 +60,7 @@ def _drift(name: str, found: Drift | str, limits: Thresholds) -> Check:
         first = columns.iloc[0]
         told = f"{columns.index[0]} stands out: PSI {first.psi:.2f}, usually up to {first.usual_psi:.2f}"
         return Check(name, "watch", f"{told}; {past}")
-    return Check(name, "ok", past)
+    return Check(name, "ok", f"nothing stands out: {past}")
 
 
 def _skill(skill: LiveSkill | str, limits: Thresholds) -> Check:
@@ -75,7 +75,8 @@ def _skill(skill: LiveSkill | str, limits: Thresholds) -> Check:
     limit, single = expected.lower_limit(window, bound), expected.lower_limit(window, 1.645)
     told = (
         f"{signed(last)} over the last {window} days at {expected.horizon}, {signed(expected.mean)} expected; "
-        f"19 years in 20 stay above {signed(limit)} on every morning"
+        f"19 years in 20 stay above {signed(limit)} on every morning, and were all skill lost, "
+        f"{chance_of_alarm(expected, window, 0.0):.0%} of years would have a morning below it"
     )
     state: State = "alarm" if last < limit else "watch" if last < single else "ok"
     return Check("RankIC", state, told)

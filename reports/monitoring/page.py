@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -32,7 +33,8 @@ def monitor_page(observed: Observed, checks: Sequence[Check], limits: Thresholds
         _drift("features", "Features", observed.features, limits),
         _method(),
     ]
-    footer = f"Bundle {observed.bundle}, weights {observed.weights}."
+    made = dt.datetime.now(dt.UTC).isoformat(" ", "minutes")
+    footer = f"Folder and SHA-256 of the bundle: {observed.bundle}; weights {observed.weights}; made {made}."
     return render(f"Monitor of {observed.day}", sections, footer=footer)
 
 
@@ -124,7 +126,10 @@ def _drift(anchor: str, title: str, found: Drift | str, limits: Thresholds) -> S
     )
     fig.add_vline(x=limits.psi, line={"dash": "dash", "color": SOFT})
     fig.update_yaxes(type="category")
-    headings = ("column", "PSI", "usually up to", "KS", "usually up to", "missing", "usually up to", "the like before")
+    headings = (
+        *("column", "PSI", "PSI, usually up to", "KS", "KS, usually up to", "missing", "missing, usually up to"),
+        "earlier periods with as large a PSI",
+    )
     rows = [
         (
             name,
@@ -138,7 +143,9 @@ def _drift(anchor: str, title: str, found: Drift | str, limits: Thresholds) -> S
         )
         for name, row in columns.iterrows()
     ]
-    told = paragraph(f"Held against {found.num_stretches} earlier periods of as many days.")
+    told = paragraph(
+        f"Held against {found.num_stretches} earlier periods of as many days; first what is most times its usual PSI."
+    )
     pieces = (told, figure(fig, 90 + 22 * len(top), f"PSI of {title.lower()}"), table(headings, rows))
     return Section(anchor, title, lead, pieces)
 

@@ -38,7 +38,7 @@ def test_the_last_one_promoted_works_and_goes_back_to_the_one_before(log: RDBSto
     with pytest.raises(StorageError, match=f"promoted before; --challenger takes .*: {TWO.short}"):
         found.challenger(None)
     assert found.challenger(TWO.short) == TWO, "but by its name"
-    with pytest.raises(StorageError, match="has had 1"):
+    with pytest.raises(StorageError, match="has had one champion only"):
         note(log, SWEEP, "rolled back", ONE, "")
     assert [event.action for event in found.log] == [
         *("registered", "registered"),

@@ -29,19 +29,19 @@ def test_it_is_complete_and_nothing_of_it_is_pickled(bundle: Path) -> None:
     assert files_of(bundle) == [
         MANIFEST,
         "config.yaml",
-        "confirmed/0/config.yaml",
-        "confirmed/0/predictions.parquet",
-        "confirmed/0/scaler.json",
-        "confirmed/0/weights.safetensors",
-        "confirmed/baseline.npz",
-        "confirmed/features.json",
-        "confirmed/fingerprint.npz",
-        "confirmed/set.json",
         "expected.json",
         "metrics.json",
         "model_card.md",
         "monitor.yaml",
         "provenance.json",
+        "trial-0/0/config.yaml",
+        "trial-0/0/predictions.parquet",
+        "trial-0/0/scaler.json",
+        "trial-0/0/weights.safetensors",
+        "trial-0/baseline.npz",
+        "trial-0/features.json",
+        "trial-0/fingerprint.npz",
+        "trial-0/set.json",
     ]
     metrics = json.loads((bundle / "metrics.json").read_text())
     assert metrics["members"][0]["trial"] == 0
@@ -150,9 +150,12 @@ def test_the_same_configuration_learns_on_through_a_later_day(trained: Trained, 
     assert late.returncode == 2
     assert f"it ends with {dates[-1]}" in late.stderr
     assert not list(tmp_path.iterdir()), "nothing half-written stays"
+    early = run(*export, "--through", dates[-200])
+    assert early.returncode == 2
+    assert "to learn from later days than" in early.stderr
     done = run(*export, "--through", last)
     assert done.returncode == 0, done.stderr
-    newest, parent = read_bundle(folder), read_bundle(folder, "confirmed")
+    newest, parent = read_bundle(folder), read_bundle(folder, "trial-0")
     assert newest.networks.name == f"through-{last}"
     assert str(newest.networks.trained_through) == dates[-30 - 21], "whose label of 20 days, a day later, ends there"
     assert parent.networks.trained_through < newest.networks.trained_through
@@ -165,6 +168,6 @@ def test_the_same_configuration_learns_on_through_a_later_day(trained: Trained, 
 
 def test_weights_are_loaded_strictly(bundle: Path) -> None:
     found = read_bundle(bundle)
-    assert found.sets == ("confirmed",)
-    with pytest.raises(BundleError, match="must be one of confirmed, got 'through'"):
+    assert found.sets == ("trial-0",)
+    with pytest.raises(BundleError, match="must be one of trial-0, got 'through'"):
         read_bundle(bundle, "through")

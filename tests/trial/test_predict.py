@@ -151,7 +151,7 @@ def after(frame: pd.DataFrame, days: int) -> pd.DataFrame:
         pytest.param(swapped, "f00 holds the values of f04; f04 holds the values of f00", id="swapped"),
         pytest.param(lambda f: f.assign(f02=f["f02"] * 100), "f02 agrees in 0%", id="another unit"),
         pytest.param(lambda f: f.assign(f02=0.25), "f02 agrees in 0%", id="constant"),
-        pytest.param(dead, "f05 hold one value, or none", id="constant today"),
+        pytest.param(dead, "f05 holds one value, or none", id="constant today"),
         pytest.param(lambda f: f.assign(f01=np.nan), "f01", id="all null"),
         pytest.param(lambda f: pd.concat([f, f.tail(3)]), "(date, code) must be unique", id="duplicate keys"),
         pytest.param(lambda f: after(f, 50), "Is the panel long enough", id="too short"),
@@ -176,7 +176,7 @@ def test_what_may_not_differ_is_refused_by_name(exported: Exported, tmp_path: Pa
         (("--date", "..2018-02-01"), "a day needs 60 days of history to be scored"),
         (("--date", "1999-01-04..1999-02-04"), "none lies between"),
         (("--out", "scores.txt"), "a .parquet or a .csv file"),
-        (("--weights", "through-x"), "must be one of confirmed"),
+        (("--weights", "through-x"), "must be one of trial-0"),
     ],
 )
 def test_wrong_options_are_refused(exported: Exported, tmp_path: Path, arguments: tuple[str, str], words: str) -> None:

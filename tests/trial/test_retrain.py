@@ -116,7 +116,7 @@ def test_a_bundle_that_was_replaced_is_refused(office: Office, tmp_path: Path) -
     shutil.rmtree(folder)
     shutil.copytree(tmp_path / "first", folder)
     refused = office.say("promote", "--because", "x", status=2).stderr
-    assert "must be one of confirmed" in refused
+    assert "must be one of trial-0" in refused
     assert read_registry(open_existing(office.url), SWEEP).challenger(None).weights == f"through-{date}"
 
 
@@ -127,7 +127,7 @@ def test_what_is_not_there_is_refused(office: Office, tmp_path: Path) -> None:
     assert (nobody.returncode, "has none" in nobody.stderr) == (2, True)
     assert "before 2050-01-01" in office.retrain("--through", "2050-01-01", status=2).stderr
     assert "registered once" in office.say("add", tmp_path / "first", status=2).stderr
-    assert "has had 1" in office.say("rollback", "--because", "x", status=2).stderr
+    assert "has had one champion only" in office.say("rollback", "--because", "x", status=2).stderr
     assert "none" in office.say("compare", "--panel", office.panel, status=2).stderr
     (tmp_path / "out").mkdir()
     assert "new folder" in office.retrain("--out", tmp_path / "out", status=2).stderr

@@ -12,6 +12,7 @@ from reports.monitoring.drift import count, edges_of
 
 STRETCH = 20  # days that are looked at together
 MOST_STRETCHES = 60  # the last ones: five years
+LEAST_STRETCHES = 3  # of the past that a drift is measured by
 SAMPLED_ROWS = 100_000  # by which percentiles are taken
 
 
@@ -55,6 +56,7 @@ def take_baseline(store: MarketStore, train: range) -> Baseline:
     edges = edges_of(_sample(store, train))
     starts = range(train.stop - STRETCH, train.start - 1, -STRETCH)[:MOST_STRETCHES]
     counts = [count(_rows(store, range(start, start + STRETCH)), edges) for start in reversed(starts)]
+    counts = counts[_warm_up(counts) :]
     last = np.asarray(store.eligible[max(train.start, train.stop - 250) : train.stop])
     shape = (0, *edges.shape[:1], edges.shape[1] + 2)
     return Baseline(
@@ -63,6 +65,13 @@ def take_baseline(store: MarketStore, train: range) -> Baseline:
         np.stack(counts) if counts else np.zeros(shape, np.int64),
         float(np.median(last.sum(axis=1))),
     )
+
+
+def _warm_up(counts: list[np.ndarray]) -> int:
+    """Leading stretches in which a column is missing altogether that is known later: features look back for a year."""
+    empty = [each[:, :-1].sum(axis=1) == 0 for each in counts]
+    whole = [place for place, found in enumerate(empty) if not (found & ~empty[-1]).any()]
+    return whole[0] if whole and len(counts) - whole[0] >= LEAST_STRETCHES else 0
 
 
 def _rows(store: MarketStore, days: range) -> np.ndarray:

@@ -4,7 +4,7 @@ MANIFEST.json     SHA-256 of every file            model_card.md      what it is
 config.yaml       of the first member              metrics.json       its figures, with intervals
 provenance.json   where it came from               expected.json      what RankIC to expect
 monitor.yaml      the monitor's thresholds
-confirmed/        the networks that the figures are of
+confirmed/        the networks that the figures are of; trial-<n>/ or greedy/ where those were asked for
 through-<date>/   the same configurations, learned through a later day
     set.json            days that were learned from
     features.json       what they demand of a panel
@@ -23,7 +23,6 @@ from storage.bundle import BundleError, verify
 from trial.production.networks import SET, Networks, read_networks
 
 METRICS, PROVENANCE, CARD = "metrics.json", "provenance.json", "model_card.md"
-CONFIRMED = "confirmed"
 
 
 @dataclass(frozen=True, eq=False)

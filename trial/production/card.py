@@ -11,12 +11,17 @@ from search_spaces.config import TrialConfig
 from trial.production.choice import Choice
 
 HEAD = "# {name}\n\nStock-ranking network of {study}: {why}.\n"
-CARD_OF_LATER = """
+LEARNED_LATER = """
 ## Learned through {date}
 
-`{name}/` holds the same configuration, learned from every day whose label is known by {date}. `trial.predict` takes it
-unless told `--weights {parent}`. **Nobody has scored it**: every figure above is of its parent, `{parent}/`.
+`{name}/` holds the same configuration, learned from every day whose label is known by {date}. **Nobody has scored it**:
 """
+CARD_OF_LATER = LEARNED_LATER + (
+    "every figure above is of `{parent}/`. `trial.predict` takes the later one unless told `--weights {parent}`.\n"
+)
+CARD_OF_RETRAINED = LEARNED_LATER + (
+    "every figure above is of its parent, bundle {bundle}, weights {weights}, which is not in this one.\n"
+)
 BEWARE = """## Beware
 
 * The scores rank the stocks of one day. Their size means nothing between days.

@@ -17,11 +17,14 @@ from storage.record import TrialRecord, read_records
 from trial.predictions import PREDICTIONS, SCALER, WEIGHTS
 from trial.production.findings import EnsembleFindings
 
+CONFIRMED, GREEDY = "confirmed", "greedy"
+
 
 @dataclass(frozen=True)
 class Choice:
     """Trials of one study, whose networks are exported together."""
 
+    name: str  # of the set of networks in the bundle
     study: str
     records: tuple[TrialRecord, ...]
     why: str  # these, in words
@@ -62,7 +65,7 @@ def choose_winner(storage: RDBStorage, sweep: str, num_members: int) -> Choice:
         f"the winner of {sweep} ({found.winner.arm}), {_seeds(picked)}, as trained for {fold}, the last confirm fold; "
         f"seeds by number, not by what they scored"
     )
-    return _refusing_lost(Choice(evidence.confirm.name, picked, why, evidence, found, (1.0,) * len(picked)))
+    return _refusing_lost(Choice(CONFIRMED, evidence.confirm.name, picked, why, evidence, found, (1.0,) * len(picked)))
 
 
 def choose_trial(storage: RDBStorage, study: str, number: int) -> Choice:
@@ -78,7 +81,8 @@ def choose_trial(storage: RDBStorage, study: str, number: int) -> Choice:
     if record.state != "COMPLETE":
         raise StorageError(f"a COMPLETE trial can be exported, but {number} of {study!r} is {record.state}.")
     why = f"trial {number} of {study}, which was named"
-    return _refusing_lost(Choice(study, (record,), why, read_evidence(storage, sweep_of(study)), None))
+    evidence = read_evidence(storage, sweep_of(study))
+    return _refusing_lost(Choice(f"trial-{number}", study, (record,), why, evidence, None))
 
 
 def choose_greedy(storage: RDBStorage, sweep: str, findings: EnsembleFindings) -> Choice:
@@ -103,7 +107,7 @@ def choose_greedy(storage: RDBStorage, sweep: str, findings: EnsembleFindings) -
     shares = tuple(float(member.times) for member in findings.members)
     evidence = read_evidence(storage, sweep)
     return _refusing_lost(
-        Choice(findings.study, picked, why, evidence, None, shares, findings.sentence, findings.expected)
+        Choice(GREEDY, findings.study, picked, why, evidence, None, shares, findings.sentence, findings.expected)
     )
 
 

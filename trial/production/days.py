@@ -53,6 +53,8 @@ def _one(day: np.datetime64 | None, store: MarketStore) -> range:
 
 
 def _stretch(start: np.datetime64 | None, end: np.datetime64 | None, store: MarketStore) -> range:
+    if start is not None and end is not None and start > end:
+        raise DataError(f"days to be scored go from the earlier to the later one, got {start}{BETWEEN}{end}.")
     first = int(np.searchsorted(store.dates, start)) if start is not None else 0
     stop = int(np.searchsorted(store.dates, end, side="right")) if end is not None else store.num_days
     if first >= stop:

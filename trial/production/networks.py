@@ -26,6 +26,7 @@ from trial.production.baseline import Baseline, take_baseline
 from trial.production.contract import Contract
 
 CONFIG, FEATURES, SET = "config.yaml", "features.json", "set.json"
+UNSCORED = "through-"  # how sets are named that nobody has scored
 FINGERPRINT, BASELINE = "fingerprint.npz", "baseline.npz"
 
 
@@ -61,6 +62,11 @@ class Networks:
     @property
     def name(self) -> str:
         return self.folder.name
+
+    @property
+    def was_scored(self) -> bool:
+        """Whether its members' predictions are of days that they had not learned from."""
+        return not self.name.startswith(UNSCORED)
 
     @property
     def horizons(self) -> tuple[int, ...]:

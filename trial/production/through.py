@@ -26,7 +26,7 @@ from trial.fit import fit
 from trial.machine import Machine
 from trial.predictions import PREDICTIONS, SCALER, WEIGHTS, write_scaler, write_weights
 from trial.production.contract import Contract
-from trial.production.networks import read_networks, write_networks
+from trial.production.networks import UNSCORED, read_networks, write_networks
 from trial.production.scoring import Scorer, scores_table
 from trial.settings import read_settings
 from trial.state import new_state
@@ -41,12 +41,13 @@ PREDICTED_DAYS = 20  # the last through the date, which the set must predict aga
 
 def set_through(date: dt.date) -> str:
     """The name of the set."""
-    return f"through-{date.isoformat()}"
+    return f"{UNSCORED}{date.isoformat()}"
 
 
 def train_through(
     folder: Path,
     configs: Sequence[TrialConfig],
+    learned: dt.date,
     contract: Contract,
     panel: Path,
     prepared: Path,
@@ -58,7 +59,7 @@ def train_through(
     """Trains every member and writes the set; the market that it learned from, which ends with the date.
 
     Raises:
-        DataError: the panel does not reach the date, other columns, too few days.
+        DataError: the panel does not reach the date, other columns, too few days, none after those `learned` before.
         BundleError: a network diverged, or ranks nothing.
     """
     data = contract.settings_through(panel, configs[0].data, date)
@@ -71,6 +72,11 @@ def train_through(
     contract.order(store)
     own = [config.replace(data=config.data.model_copy(update=_of(data))) for config in configs]
     fold = _fold(own[0], store)
+    if (ends := store.dates[fold.train[-1]]) <= np.datetime64(learned):
+        raise DataError(
+            f"weights are trained again to learn from later days than {learned}, but labels that are known by {date} "
+            f"end with those of {ends}. Choose a later day."
+        )
     about = f"the same configuration, learned through {date}; nobody has scored it"
     write_networks(folder, store, fold.train, own, about, shares)
     for place, config in enumerate(own):

@@ -16,14 +16,13 @@ from reports.daily import primary_horizon
 from reports.monitoring.band import Expected
 from reports.monitoring.drift import Drift, count, drift, edges_of
 from reports.monitoring.observed import LiveSkill, Observed
-from trial.production.baseline import STRETCH
-from trial.production.bundle import CONFIRMED, Bundle
+from trial.production.baseline import LEAST_STRETCHES, STRETCH
+from trial.production.bundle import Bundle
 from trial.production.expectation import EXPECTED, read_expectation
 from trial.production.networks import Networks
 from trial.production.scoring import Scorer, together
 
 MOST_LIVE_DAYS = 504  # the last two years of them
-LEAST_STRETCHES = 3  # of the past that a drift is measured by
 
 
 def observe(bundle: Bundle, store: MarketStore, day: int) -> Observed:
@@ -116,7 +115,7 @@ def _too_few(number: int, days: str) -> str:
 
 def _past_scores(networks: Networks) -> list[np.ndarray]:
     """[n, K] by day, of the days that every member was scored on; none of a set that nobody has scored."""
-    if networks.name != CONFIRMED:
+    if not networks.was_scored:
         return []
     columns = [f"score_{horizon}d" for horizon in networks.horizons]
     tables = [pq.read_table(member.predictions).to_pandas().set_index(["date", "code"]) for member in networks.members]
@@ -133,7 +132,7 @@ def _skill(
     if expected is None:
         return "the bundle does not say what to expect"
     if not len(live):
-        return f"the panel ends with {store.dates[-1]}, and what came after {networks.known_through} is needed"
+        return f"days after {networks.known_through} are needed, which the networks could not know, up to the one asked"
     k = networks.horizons.index(expected.horizon)
     label_DN = np.asarray(store.labels[live.start : live.stop, :, k]).copy()
     reach = networks.members[0].config.data.delay + expected.horizon

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -146,3 +151,15 @@ def test_heads_must_divide_the_hidden_size(member: type[AttentionGraphConfig]) -
 def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         GATConfig.model_validate(settings)
+
+
+def test_what_pyg_generates_does_not_stay_in_the_temporary_folder(tmp_path: Path) -> None:
+    code = (
+        "import sys; from model.graph.kinds import GATv2Config; from tests.model.samples import SIZES; "
+        "GATv2Config().build(SIZES); print(sum(name.startswith('model.graph.gatv2_') for name in sys.modules))"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0, "PyG has generated code"
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,18 @@
+"""PyG writes the code that it generates for an operator into the temporary folder, and leaves it there for ever."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+OURS = "model.graph."  # PyG names what it generates after the module of the operator
+
+
+def remove_generated_files() -> None:
+    """Of this process's operators; the modules are loaded, and need them no more."""
+    folder = Path(tempfile.gettempdir())
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.startswith(OURS) and file is not None and Path(file).parent == folder:
+            Path(file).unlink(missing_ok=True)
