@@ -16,9 +16,9 @@ LEFT_OUT = (
 )
 STYLE = r"""
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee5; --paper: #ffffff;
-  --accent: #2f6fde; }
+  --accent: #2f6fde; --alarm: #c22f44; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e9ee; --soft: #9aa5b4; --line: #313a46; --paper: #14181f; --accent: #7aa7ff; } }
+  :root { --ink: #e6e9ee; --soft: #9aa5b4; --line: #313a46; --paper: #14181f; --accent: #7aa7ff; --alarm: #ff8091; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.2rem; max-width: 72rem; color: var(--ink); background: var(--paper);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
@@ -39,6 +39,7 @@ table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabul
 th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { white-space: normal; vertical-align: bottom; min-width: 4.5rem; max-width: 11rem; }
 td.number { text-align: right; } td.prose { white-space: normal; min-width: 16rem; }
+td.alarm, td.watch { font-weight: 600; } td.alarm { color: var(--alarm); }
 th button { font: inherit; text-align: left; color: inherit; background: none; border: 0; padding: 0 1.3em 0 0;
   position: relative; cursor: pointer; }
 th button::after { content: "\2195"; content: "\2195" / ""; position: absolute; right: 0; bottom: 0; width: 1.3em;

@@ -14,6 +14,7 @@ from reports.inference.effect import Effect
 from reports.inference.verdict import ALPHA
 
 NUMBER = re.compile(r"[+-]?[\d,]*\.?\d+ ?(%|bps|MiB|GiB|h|min|s|ms)?( \*)?")
+MARKED = ("alarm", "watch")  # words that stand out
 PROSE = 60  # characters of a cell from which on it is a sentence, whose lines break
 
 
@@ -102,6 +103,8 @@ def _cell(value: object) -> str:
     text = html.escape("–" if value is None else str(value))
     if NUMBER.fullmatch(text):
         return f'<td class="number">{text}</td>'
+    if text in MARKED:
+        return f'<td class="{text}">{text}</td>'
     return f'<td class="prose">{text}</td>' if len(text) > PROSE else f"<td>{text}</td>"
 
 

@@ -14,6 +14,7 @@ from storage.errors import StorageError
 from storage.files import aside
 
 MANIFEST = "MANIFEST.json"
+EXPORTED_AGAIN = "Copy it again from where it was exported, or export it again."
 FORMAT = 2  # raise when an older program could no longer read what is written
 
 
@@ -28,8 +29,13 @@ def seal(folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
-def verify(folder: Path) -> str:
+def verify(folder: Path, what: str = "a bundle", way: str = EXPORTED_AGAIN) -> str:
     """Proves that the folder holds what was sealed, byte by byte.
+
+    Args:
+        folder: to be proved.
+        what: it is, in a message.
+        way: out, in a message.
 
     Returns:
         the SHA-256 of the manifest: the bundle's own name, wherever it lies.
@@ -44,10 +50,7 @@ def verify(folder: Path) -> str:
     faults = {"missing": missing, "altered": altered, "not of it": strange}
     told = "; ".join(f"{', '.join(names)} {word}" for word, names in faults.items() if names)
     if told:
-        raise BundleError(
-            f"a bundle must be as it was sealed, but in {folder}: {told}. Copy it again from where it was exported, or "
-            f"export it again."
-        )
+        raise BundleError(f"{what} must be as it was sealed, but in {folder}: {told}. {way}")
     return _digest(folder / MANIFEST)
 
 

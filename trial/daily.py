@@ -150,8 +150,8 @@ def _alone(morning: Morning) -> Iterator[None]:
 
 def _publish(morning: Morning, console: Console) -> int:
     """The exit status."""
-    about = read_publication(morning.folder)
-    if about is not None and not morning.force:
+    about = None if morning.force else read_publication(morning.folder)
+    if about is not None:
         refuse_other_bundle(about, morning.bundle, morning.folder)
         console.print(
             f"published  {morning.folder / SCORES}, already at {about['made']}; nothing was done", soft_wrap=True

@@ -108,6 +108,8 @@ def test_the_same_morning_again_changes_nothing(desk: Desk) -> None:
         pytest.param(lambda f: pd.concat([f, f.head(1)]), "unique", id="a row twice"),
         pytest.param(lambda f: f.drop(columns="volume"), "volume", id="a column missing"),
         pytest.param(lambda f: f.assign(volume=0.0), "volume", id="a dead column"),
+        pytest.param(lambda f: f.assign(volume=1000.0), "volume", id="one value"),
+        pytest.param(lambda f: f.assign(volume=f["volume"] * 1000), "volume is", id="another unit"),
         pytest.param(lambda f: f.assign(date=f["date"].min() - pd.Timedelta(days=1)), "later", id="an old day"),
     ],
 )
@@ -123,6 +125,26 @@ def test_bad_data_never_gets_in(desk: Desk, spoil, word: str) -> None:  # type: 
     assert not desk.published(day).exists()
     assert [path.name for path in desk.panel.iterdir()] == ["history.parquet"]
     assert [path.name for path in desk.folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_session_that_was_lost_is_brought_first(desk: Desk) -> None:
+    first, second = desk.days
+    lost = desk.morning(second, "--append", desk.new(second), "--calendar", "24/5")
+    assert lost.returncode == 2
+    assert f"it lacks {first}" in lost.stderr
+    assert [path.name for path in desk.panel.iterdir()] == ["history.parquet"], "so that it can still be appended"
+    assert desk.morning(first, "--append", desk.new(first), "--calendar", "24/5").returncode == 0
+    assert desk.morning(second, "--append", desk.new(second), "--calendar", "24/5").returncode == 0
+
+
+def test_without_a_calendar_a_lost_weekday_is_doubted(desk: Desk) -> None:
+    first, second = desk.days
+    done = desk.morning(second, "--append", desk.new(second))
+    assert done.returncode == 0, done.stderr
+    assert f"no rows of {first}" in done.stdout
+    unknown = desk.morning(second, "--calendar", "NOPE")
+    assert unknown.returncode == 2
+    assert "got 'NOPE'" in unknown.stderr
 
 
 def test_it_waits_for_a_file_until_the_deadline(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +215,8 @@ def test_another_bundle_does_not_take_a_day_that_is_published(desk: Desk, traine
     altered.write_text("date,code\n")
     refused = theirs.morning(first)
     assert refused.returncode == 2
-    assert "scores.csv altered" in refused.stderr
+    assert "scores.csv altered. Give --force" in refused.stderr
+    assert theirs.morning(first, "--force").returncode == 0
 
 
 def test_a_panel_that_grows_is_a_folder(desk: Desk) -> None:

@@ -30,7 +30,7 @@ def read_publication(folder: Path) -> dict[str, Any] | None:
     """
     if not folder.exists():
         return None
-    verify(folder)
+    verify(folder, "a publication", "Give --force to publish the day again.")
     return json.loads((folder / ABOUT).read_text())
 
 
