@@ -66,13 +66,10 @@ def refuse_hole(store: MarketStore, day: int, reach: int) -> None:
 
 def _breaks_of_bars(store: MarketStore, past: range, recent: range, stocks: np.ndarray) -> Iterator[str]:
     """Prices and volume: jumps of the median stock, ranks that do not persist, open and close in each other's place."""
-    if not store.meta.bars:
-        return
-    table = np.load(store.folder / "bars.npy", mmap_mode="r")
     with np.errstate(invalid="ignore", divide="ignore"):
-        logs = np.log(np.asarray(table[past.start - 1 : recent.stop], np.float64)[:, stocks])
+        logs = np.log(np.asarray(store.bars[past.start - 1 : recent.stop], np.float64)[:, stocks])
     logs[~np.isfinite(logs)] = np.nan
-    names = [store.meta.roles.get(role, role) for role in store.meta.bars]
+    names = store.bar_names
     dates = store.dates[past.start : recent.stop]
     for c, (role, name) in enumerate(zip(store.meta.bars, names, strict=True)):
         moves = _medians(np.diff(logs[..., c], axis=0))

@@ -159,14 +159,12 @@ def _columns(store: MarketStore, days: range, stocks: np.ndarray) -> tuple[list[
     raw = np.empty((*features.shape[:2], 0), np.float32)
     if store.meta.bars:
         first = max(0, days.start - 1)
-        table = np.load(store.folder / "bars.npy", mmap_mode="r")
-        bars = np.asarray(table[first : days.stop], np.float64)[:, stocks]
+        bars = np.asarray(store.bars[first : days.stop], np.float64)[:, stocks]
         if first == days.start:
             bars = np.concatenate([np.full_like(bars[:1], np.nan), bars])
         with np.errstate(invalid="ignore", divide="ignore"):
             raw = np.diff(np.log(bars), axis=0).astype(np.float32)
-    columns = [store.meta.roles.get(role, role) for role in store.meta.bars]
-    return [*columns, *store.meta.features], np.concatenate([raw, features], axis=2)
+    return [*store.bar_names, *store.meta.features], np.concatenate([raw, features], axis=2)
 
 
 def _varying(store: MarketStore, days: range) -> np.ndarray:

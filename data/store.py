@@ -82,6 +82,18 @@ class MarketStore:
         return np.array(self.meta.dates, dtype="datetime64[D]")
 
     @cached_property
+    def bars(self) -> np.ndarray:
+        """[D, N, roles of meta.bars] float32 as the panel has them, mapped; none of a panel without prices."""
+        if not self.meta.bars:
+            return np.empty((*self.present.shape, 0), np.float32)
+        return np.asarray(np.load(self.folder / "bars.npy", mmap_mode="r"))
+
+    @property
+    def bar_names(self) -> list[str]:
+        """The panel's own names of them."""
+        return [self.meta.roles.get(role, role) for role in self.meta.bars]
+
+    @cached_property
     def codes(self) -> np.ndarray:
         """[N] str: node n of a day's graph is stock codes[n]."""
         return np.array(self.meta.codes)
@@ -126,11 +138,10 @@ class MarketStore:
                 "groups by liquidity need traded value, or close and volume, but the panel has neither. Group by "
                 "something else."
             )
-        table = np.load(self.folder / "bars.npy", mmap_mode="r")
         first = max(0, int(days[0]) - TURNOVER_DAYS + 1)
         rows = slice(first, int(days[-1]) + 1)
         names = ["turnover"] if "turnover" in bars else ["close", "volume"]
-        traded = np.prod([np.asarray(table[rows, :, bars.index(name)], np.float64) for name in names], axis=0)
+        traded = np.prod([np.asarray(self.bars[rows, :, bars.index(name)], np.float64) for name in names], axis=0)
         return trailing_median(traded, TURNOVER_DAYS)[days - first]
 
     def graphs(self, config: GraphConfig) -> DailyGraphs | None:

@@ -87,12 +87,12 @@ def publish(scratch: Path, folder: Path, force: bool) -> None:
     shutil.rmtree(retired, ignore_errors=True)
 
 
-def refuse_existing(folder: Path, force: bool) -> None:
+def refuse_existing(folder: Path, force: bool, way: str = "Choose another, or give --force.") -> None:
     """Raises BundleError where a bundle may not be put there."""
     if not folder.exists():
         return
     if not force:
-        raise BundleError(f"a bundle goes to a new folder, but {folder} is there. Choose another, or give --force.")
+        raise BundleError(f"a bundle goes to a new folder, but {folder} is there. {way}")
     if not (folder / MANIFEST).is_file():
         raise BundleError(f"--force replaces a bundle, but {folder} is none. Choose another folder.")
 

@@ -8,13 +8,15 @@ import shutil
 import socket
 from pathlib import Path
 
+from storage.processes import process_start
+
 
 def aside(path: Path, word: str = "tmp") -> Path:
     """A hidden name beside a path, for this process; what killed ones of this machine left there is removed."""
     host = socket.gethostname()
     for left in path.parent.glob(f".{glob.escape(f'{path.name}.{host}')}-*.{word}"):
         pid = left.name.removesuffix(f".{word}").rpartition("-")[2]
-        if pid.isdigit() and not _is_alive(int(pid)):
+        if pid.isdigit() and process_start(int(pid)) is None:
             _remove(left)
     return path.with_name(f".{path.name}.{host}-{os.getpid()}.{word}")
 
@@ -32,16 +34,6 @@ def write_whole(path: Path, text: str) -> None:
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
 
 
 def _remove(path: Path) -> None:

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from sqlalchemy.engine import Row
 
 from storage.database import PASSING, persistently
 from storage.errors import LeaseLostError, StorageError
+from storage.processes import process_start
 from storage.tables import joined, leases
 
 LIFETIME_SECONDS = 90.0
@@ -85,7 +85,7 @@ class Lease:
             "owner": self.owner,
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "started": _process_start(os.getpid()) or 0.0,
+            "started": process_start(os.getpid()) or 0.0,
             "taken": now,
             "expires": now + LIFETIME_SECONDS,
         }
@@ -221,21 +221,6 @@ def _held(holder: Row | None) -> StorageError:
 def _lives(holder: Row) -> bool:
     """On this host the process itself is looked at; elsewhere the lease's expiry decides."""
     if holder.host == socket.gethostname():
-        started = _process_start(holder.pid)
+        started = process_start(holder.pid)
         return started is not None and started == holder.started
     return bool(holder.expires > time.time())
-
-
-def _process_start(pid: int) -> float | None:
-    """Clock ticks between boot and the process's start; None where it is dead or a zombie, 0 where not knowable."""
-    if not Path("/proc/self/stat").exists():
-        try:
-            os.kill(pid, 0)
-        except OSError:
-            return None
-        return 0.0
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else float(fields[19])

@@ -148,10 +148,7 @@ def _market(market: MarketStore, days: range) -> Market:
 
 def _bars(market: MarketStore, rows: slice) -> dict[str, np.ndarray]:
     """By role, [D, N]."""
-    if not market.meta.bars:
-        return {}
-    table = np.load(market.folder / "bars.npy", mmap_mode="r")
-    return {name: np.asarray(table[rows, :, n], np.float64) for n, name in enumerate(market.meta.bars)}
+    return {name: np.asarray(market.bars[rows, :, n], np.float64) for n, name in enumerate(market.meta.bars)}
 
 
 def _exposed(found: Backtest, market: MarketStore, days: range) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def daily(
         found = open_bundle(bundle, weights, runs, storage)
         limits = thresholds_of(found, thresholds)
         own = calendar or found.networks.members[0].config.data.calendar
-        closed = last_closed(now, own)
+        closed = last_closed(now, own)  # refuses an unknown calendar, whose sessions are looked for with --date too
         day = date.date() if date is not None else closed
         place = out or folder_of(runs) / PUBLISHED
         morning = Morning(found, panel, new, day, own, deadline_of(by, now), place, limits, hold, force)

@@ -32,7 +32,6 @@ from trial.options import Runs, Storage, StudyName, folder_of, url_of
 from trial.production.bundle import CARD, METRICS, PROVENANCE
 from trial.production.card import CARD_OF_LATER, model_card
 from trial.production.choice import GREEDY, Choice, choose_greedy, choose_trial, choose_winner
-from trial.production.contract import Contract
 from trial.production.ensembles import copy_left
 from trial.production.expectation import EXPECTED, expectation, write_expectation
 from trial.production.findings import FINDINGS, EnsembleFindings
@@ -55,7 +54,6 @@ class Export:
     choice: Choice
     configs: tuple[TrialConfig, ...]  # of the members
     market: MarketStore
-    contract: Contract
     panel: Path
     provenance: dict[str, Any]
     thresholds: Thresholds
@@ -154,7 +152,7 @@ def _plan(
         "command": ["python", "-m", "trial.export", *sys.argv[1:]],
     }
     own = panel or Path(str(choice.evidence.any_study.attributes.get("panel_path", "PANEL.parquet")))
-    return Export(choice, configs, market, Contract.of(market), own, provenance, limits)
+    return Export(choice, configs, market, own, provenance, limits)
 
 
 def _write(plan: Export, scratch: Path, name: str) -> None:
@@ -173,15 +171,12 @@ def _write(plan: Export, scratch: Path, name: str) -> None:
 def _learn_on(plan: Export, scratch: Path, date: dt.date, runs: Path, console: Console) -> dict[str, MarketStore]:
     """The second set, by its name, and the market that it learned from; the card says that nobody has scored it."""
     networks = scratch / set_through(date)
-    learned = read_networks(scratch / plan.choice.name).trained_through
+    parent = read_networks(scratch / plan.choice.name)
     settings = read_settings()
     machine = Machine.of(settings, device_of(settings))
-    prepared = runs / "prepared"
-    market = train_through(
-        networks, plan.configs, learned, plan.contract, plan.panel, prepared, date, machine, console, plan.choice.shares
-    )
+    market = train_through(networks, parent, plan.panel, runs / "prepared", date, machine, console)
     with (scratch / CARD).open("a") as card:
-        card.write(CARD_OF_LATER.format(name=networks.name, date=date, parent=plan.choice.name))
+        card.write(CARD_OF_LATER.format(name=networks.name, date=date, parent=parent.name))
     return {networks.name: market}
 
 

@@ -28,7 +28,6 @@ from storage.files import aside
 from trial.options import Runs, Storage, folder_of
 from trial.production.bundle import Bundle
 from trial.production.champion import open_bundle
-from trial.production.contract import history_needed
 from trial.production.days import LAST, days_of
 from trial.production.last_days import refuse_strange_day
 from trial.production.networks import Networks
@@ -90,7 +89,7 @@ def _refuse_kind(out: Path | None) -> None:
 
 def _doubt_short_history(networks: Networks, store: MarketStore, days: range, console: Console) -> None:
     """Of a panel that begins later than the one that was learned from."""
-    needed = max(history_needed(member.config.data) for member in networks.members)
+    needed = networks.history_needed
     if days.start < needed and store.dates[0] > networks.fingerprint.first_date:
         console.print(
             f"doubt      {store.dates[days.start]} has {days.start} days of history, and features and edges look back "

@@ -15,7 +15,7 @@ from rich.console import Console
 from data.errors import DataError
 from reports.console import open_console, refused, start
 from search_spaces.errors import SpaceError
-from storage.bundle import publish, scratch_beside, seal
+from storage.bundle import publish, refuse_existing, scratch_beside, seal
 from storage.database import open_existing
 from storage.errors import StorageError
 from storage.registry import Entry, note, read_registry
@@ -71,8 +71,7 @@ def retrain(
         parent = open_entry(champion)
         date = _last_day(panel, parent) if through is None else through.date()
         folder = out or folder_of(runs) / name / f"bundle-{set_through(date)}"
-        if folder.exists():
-            raise DataError(f"a retraining goes to a new folder, but {folder} is there. Choose another with --out.")
+        refuse_existing(folder, force=False, way="Choose another with --out.")
         proof = _write(parent, champion, panel, folder, date, folder_of(runs), console)
         entry = entry_of(read_bundle(folder))
         note(opened, name, "registered", entry, f"the configuration of {champion.short}, learned through {date}")
@@ -98,23 +97,9 @@ def _write(
     """The bundle; what its proof said."""
     settings = read_settings()
     machine = Machine.of(settings, device_of(settings))
-    networks = parent.networks
-    configs = [member.config for member in networks.members]
     with scratch_beside(folder) as scratch:
         own = scratch / set_through(date)
-        prepared = runs / "prepared"
-        market = train_through(
-            own,
-            configs,
-            networks.trained_through,
-            networks.contract,
-            panel,
-            prepared,
-            date,
-            machine,
-            console,
-            networks.shares,
-        )
+        market = train_through(own, parent.networks, panel, runs / "prepared", date, machine, console)
         for file in OF_THE_PARENT:
             shutil.copyfile(parent.folder / file, scratch / file)
         _say_where_from(parent, champion, scratch, date)

@@ -12,7 +12,7 @@ OURS = "model.graph."  # PyG names what it generates after the module of the ope
 def remove_generated_files() -> None:
     """Of this process's operators; the modules are loaded, and need them no more."""
     folder = Path(tempfile.gettempdir())
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name.startswith(OURS) and file is not None and Path(file).parent == folder:
-            Path(file).unlink(missing_ok=True)
+    ours = [module for name, module in sys.modules.items() if name.startswith(OURS)]
+    for file in (Path(str(module.__file__)) for module in ours):
+        if file.parent == folder:
+            file.unlink(missing_ok=True)

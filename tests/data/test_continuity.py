@@ -31,11 +31,11 @@ def frame(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     return found.assign(slow=level + rng.normal(0, 0.1, len(found)), fast=rng.normal(size=len(found)))
 
 
-def prepared(frame: pd.DataFrame, folder: Path, features: str = "both") -> MarketStore:
+def prepared(frame: pd.DataFrame, folder: Path, **settings: object) -> MarketStore:
     path = folder / "panel.parquet"
     frame.to_parquet(path)
-    config = DataConfig.model_validate({"columns": {"features": features}, "splits": {"holdout_days": 0}})
-    return prepare(path, folder, config)
+    settings = settings or {"columns": {"features": "both"}}
+    return prepare(path, folder, DataConfig.model_validate({"splits": {"holdout_days": 0}, **settings}))
 
 
 def set_to(column: str, value: Callable[[pd.DataFrame], object]) -> Damage:
@@ -94,10 +94,7 @@ def test_a_break_of_the_last_days_is_refused_by_name(
 def test_a_panel_without_prices_is_looked_at_too(frame: pd.DataFrame, tmp_path: Path) -> None:
     bare = frame[["date", "code", "sector", *OWN]].assign(**{f"own_{n}": frame["slow"] * n for n in range(1, 9)})
     last = bare["date"] == bare["date"].max()
-    path = tmp_path / "panel.parquet"
-    swap("slow", "fast")(bare, last).to_parquet(path)
-    config = DataConfig.model_validate({"labels": {"source": "none"}, "splits": {"holdout_days": 0}})
-    store = prepare(path, tmp_path, config)
+    store = prepared(swap("slow", "fast")(bare, last), tmp_path, labels={"source": "none"})
     with pytest.raises(DataError, match="slow ranks stocks unlike the day before"):
         refuse_break(store, store.num_days - 1)
 

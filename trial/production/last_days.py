@@ -11,13 +11,13 @@ from data.continuity import refuse_break, refuse_hole
 from data.errors import DataError
 from data.fingerprint import refuse_dead_columns
 from data.store import MarketStore
-from trial.production.contract import history_needed
+from reports.monitoring.thresholds import Thresholds
 from trial.production.networks import Networks
 from trial.production.sessions import WEEKDAYS, lost_days
 
 NEAR = 20  # days in which every session is looked for
 DOUBTED = 5  # and weekdays, where no calendar is known
-FEW = 0.8  # of the usual number of stocks
+FEW = Thresholds().coverage_alarm  # of the usual number of stocks
 
 
 def refuse_strange_day(
@@ -37,9 +37,8 @@ def refuse_strange_day(
     """
     refuse_dead_columns(networks.fingerprint, store, day)
     refuse_break(store, day)
-    configs = [member.config.data for member in networks.members]
-    refuse_hole(store, day, max(history_needed(config) for config in configs))
-    _look_for_sessions(store, day, calendar or configs[0].calendar, console)
+    refuse_hole(store, day, networks.history_needed)
+    _look_for_sessions(store, day, calendar or networks.members[0].config.data.calendar, console)
     num_stocks, usual = int(np.asarray(store.eligible[day]).sum()), networks.baseline.num_stocks
     if num_stocks < FEW * usual:
         console.print(

@@ -23,7 +23,7 @@ from search_spaces.config import TrialConfig
 from storage.bundle import BundleError
 from trial.predictions import PREDICTIONS, SCALER, WEIGHTS
 from trial.production.baseline import Baseline, take_baseline
-from trial.production.contract import Contract
+from trial.production.contract import Contract, history_needed
 
 CONFIG, FEATURES, SET = "config.yaml", "features.json", "set.json"
 UNSCORED = "through-"  # how sets are named that nobody has scored
@@ -71,6 +71,11 @@ class Networks:
     @property
     def horizons(self) -> tuple[int, ...]:
         return self.members[0].config.data.horizons
+
+    @property
+    def history_needed(self) -> int:
+        """Days before a scored one that the member who looks back furthest reads."""
+        return max(history_needed(member.config.data) for member in self.members)
 
     def alone(self, place: int) -> Networks:
         """One member by itself."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +24,7 @@ from trial.endings import TrialEnded
 from trial.fit import fit
 from trial.machine import Machine
 from trial.predictions import PREDICTIONS, SCALER, WEIGHTS, write_scaler, write_weights
-from trial.production.contract import Contract
-from trial.production.networks import UNSCORED, read_networks, write_networks
+from trial.production.networks import UNSCORED, Networks, read_networks, write_networks
 from trial.production.scoring import Scorer, scores_table
 from trial.settings import read_settings
 from trial.state import new_state
@@ -46,39 +44,37 @@ def set_through(date: dt.date) -> str:
 
 def train_through(
     folder: Path,
-    configs: Sequence[TrialConfig],
-    learned: dt.date,
-    contract: Contract,
+    parent: Networks,
     panel: Path,
     prepared: Path,
     date: dt.date,
     machine: Machine,
     console: Console,
-    shares: Sequence[float] | None = None,
 ) -> MarketStore:
-    """Trains every member and writes the set; the market that it learned from, which ends with the date.
+    """Trains every member anew and writes the set; the market that it learned from, which ends with the date.
 
     Raises:
-        DataError: the panel does not reach the date, other columns, too few days, none after those `learned` before.
+        DataError: the panel does not reach the date, other columns, too few days, none after those of the parent.
         BundleError: a network diverged, or ranks nothing.
     """
-    data = contract.settings_through(panel, configs[0].data, date)
+    configs = [member.config for member in parent.members]
+    data = parent.contract.settings_through(panel, configs[0].data, date)
     store = prepare(panel, prepared, data, Shown(console), read_settings().prepare_memory_mib)
     if store.meta.holdout_from is None and store.dates[-1] < np.datetime64(date):
         raise DataError(
             f"weights can learn through a day of the panel, but it ends with {store.dates[-1]}, before {date}. Choose "
             f"an earlier day, or bring a longer panel."
         )
-    contract.order(store)
+    parent.contract.order(store)
     own = [config.replace(data=config.data.model_copy(update=_of(data))) for config in configs]
     fold = _fold(own[0], store)
-    if (ends := store.dates[fold.train[-1]]) <= np.datetime64(learned):
+    if (ends := store.dates[fold.train[-1]]) <= np.datetime64(parent.trained_through):
         raise DataError(
-            f"weights are trained again to learn from later days than {learned}, but labels that are known by {date} "
-            f"end with those of {ends}. Choose a later day."
+            f"weights are trained again to learn from later days than {parent.trained_through}, but labels that are "
+            f"known by {date} end with those of {ends}. Choose a later day."
         )
     about = f"the same configuration, learned through {date}; nobody has scored it"
-    write_networks(folder, store, fold.train, own, about, shares)
+    write_networks(folder, store, fold.train, own, about, parent.shares)
     for place, config in enumerate(own):
         console.print(f"training   member {place + 1} of {len(own)}, seed {config.seed}: through {date}")
         _train(folder / str(place), config, store, _fold(config, store), machine, console)
