@@ -47,7 +47,9 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
         is_exploratory: whether arms were compared on the search's own days; None likewise.
         why_no_verdict: in words; None where there are verdicts.
         verdicts: by retuned arm: word (helps, hurts, no_difference, undecided), words (the report's), adjusted_p
-            (Holm's), and an effect, of which low and high hold for all arms at once.
+            (Holm's), and an effect, of which low and high hold for all arms at once; word and words alone of an arm
+            without an effect.
+        num_open: confirm trials that are still to end, so that words may change; None without any finding.
         interactions: of a factorial design, by effect: words, adjusted_p (Benjamini and Hochberg's), aliases (what it
             cannot be told from), and an effect; empty without one.
         detectable: the true difference that would be found four times in five, in every retuned arm; None without one.
@@ -163,6 +165,7 @@ def _findings(judged: Judged | str) -> dict[str, Any]:
             "is_exploratory": None,
             "why_no_verdict": judged,
             "detectable": None,
+            "num_open": None,
             "verdicts": {},
             "exploratory": {},
         }
@@ -170,9 +173,11 @@ def _findings(judged: Judged | str) -> dict[str, Any]:
         "horizon": judged.horizon,
         "equivalence": judged.equivalence,
         "is_exploratory": judged.is_exploratory,
-        "why_no_verdict": None if judged.verdicts else "no arm has a tuning of its own",
+        "why_no_verdict": None if judged.family_size else "no arm has a tuning of its own",
         "detectable": judged.detectable,
-        "verdicts": {arm: _verdict(verdict, judged.equivalence) for arm, verdict in judged.verdicts.items()},
+        "num_open": judged.num_open,
+        "verdicts": {arm: _verdict(verdict, judged.equivalence) for arm, verdict in judged.verdicts.items()}
+        | {arm: {"word": "undecided", "words": judged.words[arm]} for arm in judged.missing},
         "exploratory": {
             arm: {"kind": found.kind, "words": found.in_words, "adjusted_p": found.adjusted_p}
             | effect_as_json(found.effect)

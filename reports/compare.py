@@ -18,7 +18,7 @@ from reports.daily import by_seed
 from reports.deployment import Winner, decide, find_winner
 from reports.evidence import Evidence, StudyEvidence, read_evidence
 from reports.inference.effect import MIN_SEEDS, Effect, effect
-from reports.judged import judge, word
+from reports.judged import judge
 from reports.options import Json, Runs, Storage, SweepName
 from reports.section import in_days, signed, with_interval
 from storage.address import store_of
@@ -206,8 +206,9 @@ def _words(evidence: Evidence) -> dict[str, str]:
     judged = judge(evidence.confirm)
     if isinstance(judged, str):
         return {}
-    told = {arm: word(verdict, judged.equivalence) for arm, verdict in judged.verdicts.items()}
-    return told | {arm: f"{each.in_words} ({each.kind}, no verdict)" for arm, each in judged.exploratory.items()}
+    return judged.words | {
+        arm: f"{each.in_words} ({each.kind}, no verdict)" for arm, each in judged.exploratory.items()
+    }
 
 
 def _winners_in_words(found: Comparison) -> str:

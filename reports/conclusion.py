@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reports.deployment import TO_BEAT, Deployment, decide
 from reports.evidence import Evidence
-from reports.judged import Judged, judge, short_word
+from reports.judged import Judged, judge
 from reports.next_step import next_step
 from reports.section import in_days, with_interval
 
@@ -35,8 +35,8 @@ def _winner(found: Deployment) -> list[Line]:
 
 def _verdicts(judged: Judged) -> list[Line]:
     lines = []
-    if judged.verdicts:
-        lines.append(("verdicts", "; ".join(f"{arm} {short_word(each)}" for arm, each in judged.verdicts.items())))
+    if judged.family_size:
+        lines.append(("verdicts", "; ".join(f"{arm} {told}" for arm, told in judged.short_words.items())))
     if judged.detectable is not None:
         lines.append(("detectable", f"a true difference of {judged.detectable:.4f}, in four studies of five"))
     return lines

@@ -14,6 +14,7 @@ from storage.importance import parameter_importances
 from storage.ledger import Tried, tried_on_market_of
 from storage.names import CONFIRM, HOLDOUT, TUNE, sweep_of
 from storage.record import (
+    ARM_HASHES,
     CHANGES_ACCEPTED,
     StudyEvent,
     TrialRecord,
@@ -40,8 +41,10 @@ class StudyEvidence:
 
     @property
     def compared(self) -> list[TrialRecord]:
-        """Trials whose values mean the same as the newest one's."""
-        return [record for record in self.records if record.is_comparable]
+        """Trials whose values mean the same as the newest one's; of a confirm study those of the configurations that
+        its arms stand for now: another winner, tuning or number of epochs has trials of its own under the same name."""
+        current = self.attributes.get(ARM_HASHES)
+        return [record for record in self.records if record.is_comparable and _is_current(record, current)]
 
     @property
     def accepted(self) -> list[str]:
@@ -55,6 +58,12 @@ class StudyEvidence:
     @property
     def best(self) -> TrialRecord | None:
         return best_complete(self.records)
+
+
+def _is_current(record: TrialRecord, hashes: Mapping[str, str] | None) -> bool:
+    """One that was enqueued and never started has no configuration yet."""
+    known = record.attributes.get("config_hash")
+    return hashes is None or known is None or hashes.get(str(record.arm)) == known
 
 
 @dataclass(frozen=True)

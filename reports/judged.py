@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from reports.daily import DailyPairs, daily_pairs, primary_horizon
+from reports.daily import ENDED, DailyPairs, daily_pairs, primary_horizon
 from reports.evidence import StudyEvidence
 from reports.inference.effect import MIN_SEEDS, Effect, effect
 from reports.inference.power import minimum_detectable
 from reports.inference.verdict import ALPHA, EQUIVALENCE, Verdict, Word, benjamini_hochberg, verdicts
+from reports.section import paragraph
 
 RETUNED, FIXED = "retuned", "fixed"
+FAMILY = "family"  # attribute of a confirm study: arms that were declared to get a verdict
 RUN = "run"  # of a factorial design, whose runs are compared together (`reports.factorial`)
 VERDICTS = {
     Word.HURTS: "hurts",
@@ -55,6 +57,25 @@ class Judged:
     exploratory: Mapping[str, Exploratory]
     equivalence: float = EQUIVALENCE  # X, as it was declared before launch
     is_exploratory: bool = False  # on days that the search has read: too little history for others
+    missing: Mapping[str, str] = field(default_factory=dict)  # arm of the family without an effect -> why
+    num_open: int = 0  # trials that are still to end
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What may be said of every arm of the family."""
+        told = {arm: word(verdict, self.equivalence) for arm, verdict in self.verdicts.items()}
+        return told | {arm: f"undecided: {why}" for arm, why in self.missing.items()}
+
+    @property
+    def short_words(self) -> dict[str, str]:
+        """The same in one or two words: helps, hurts, no difference, undecided."""
+        told = {arm: short_word(verdict) for arm, verdict in self.verdicts.items()}
+        return told | dict.fromkeys(self.missing, Word.UNDECIDED.value)
+
+    @property
+    def family_size(self) -> int:
+        """Arms that Holm's test and the simultaneous intervals are about."""
+        return len(self.verdicts) + len(self.missing)
 
     @property
     def all_effects(self) -> dict[str, Effect]:
@@ -66,7 +87,7 @@ class Judged:
     def detectable(self) -> float | None:
         """The true difference that would be found four times in five in every retuned arm; None without one."""
         found = [verdict.effect for verdict in self.verdicts.values()]
-        return max((minimum_detectable(each, len(found)) for each in found), default=None)
+        return max((minimum_detectable(each, self.family_size) for each in found), default=None)
 
 
 def judge(confirm: StudyEvidence | None) -> Judged | str:
@@ -85,6 +106,7 @@ def judge(confirm: StudyEvidence | None) -> Judged | str:
     retuned = [arm for arm in enough if kinds.get(arm) == RETUNED]
     others = {arm: effect(each.d_ST, horizon) for arm, each in enough.items() if kinds.get(arm) not in (RETUNED, RUN)}
     adjusted = benjamini_hochberg([found.p_value for found in others.values()])
+    missing = _missing(confirm, retuned)
     return Judged(
         horizon,
         enough,
@@ -92,6 +114,7 @@ def judge(confirm: StudyEvidence | None) -> Judged | str:
             {arm: effect(enough[arm].d_ST, horizon) for arm in retuned},
             {arm: effect(enough[arm].filled_ST, horizon) for arm in retuned},
             equivalence,
+            len(retuned) + len(missing),
         ),
         {
             arm: Exploratory(kinds.get(arm, FIXED), found, p)
@@ -99,7 +122,17 @@ def judge(confirm: StudyEvidence | None) -> Judged | str:
         },
         equivalence,
         bool(confirm.attributes.get("exploratory", False)),
+        missing,
+        sum(record.state not in ENDED for record in confirm.compared),
     )
+
+
+def provisional(judged: Judged) -> list[str]:
+    """What a reader of a sweep that still runs must know."""
+    if not judged.num_open:
+        return []
+    trials = "1 confirm trial is" if judged.num_open == 1 else f"{judged.num_open} confirm trials are"
+    return [paragraph(f"Provisional: {trials} still to end, and a word counts once all have.")]
 
 
 def equivalence_of(confirm: StudyEvidence) -> float:
@@ -120,9 +153,20 @@ def short_word(verdict: Verdict) -> str:
     return given.name.lower().replace("_", " ")
 
 
+def _missing(confirm: StudyEvidence, judged: Sequence[str]) -> dict[str, str]:
+    """Arms that were to get a verdict, and why they have no effect to give one of."""
+    kinds = confirm.attributes.get("arm_kinds", {})
+    declared = confirm.attributes.get(FAMILY) or [arm for arm, kind in kinds.items() if kind == RETUNED]
+    return {
+        arm: "fewer than two of its seeds completed" if kinds.get(arm) == RETUNED else "its tuning did not complete"
+        for arm in declared
+        if arm not in judged
+    }
+
+
 def _horizon(confirm: StudyEvidence) -> int | None:
     """The primary endpoint's."""
-    for record in confirm.records:
+    for record in confirm.compared:
         if horizons := (record.config or {}).get("data", {}).get("horizons"):
             return primary_horizon(horizons)
     return None

@@ -10,7 +10,7 @@ from reports.daily import daily_pairs
 from reports.evidence import Evidence, StudyEvidence
 from reports.inference.effect import Effect, effect
 from reports.inference.verdict import ALPHA
-from reports.judged import Judged, judge, word
+from reports.judged import Judged, judge
 from reports.page import render
 from reports.section import Section, in_days, paragraph, table, with_interval
 from storage.errors import StorageError
@@ -111,8 +111,7 @@ def rollout_page(name: str, rows: Sequence[Row], primary: int) -> str:
 
 
 def _words(judged: Judged) -> dict[str, str]:
-    retuned = {arm: word(found, judged.equivalence) for arm, found in judged.verdicts.items()}
-    return retuned | {arm: f"exploratory: {found.in_words}" for arm, found in judged.exploratory.items()}
+    return judged.words | {arm: f"exploratory: {found.in_words}" for arm, found in judged.exploratory.items()}
 
 
 def _costs(study: StudyEvidence, arm: str) -> Costs:

@@ -20,6 +20,7 @@ from storage.tables import epochs, events
 
 CONSTRAINTS = "constraints"  # attribute: name -> by how much it is broken; at most 0 where it holds
 CHANGES_ACCEPTED = "changes_accepted"  # event: the definition changed before the trial of its number
+ARM_HASHES = "arm_hashes"  # attribute of a confirm study: arm -> hash of the configuration that it stands for
 OTHERS, BROKEN = "values_", "over_"  # begin the columns of further objectives and of constraints
 COLUMNS = ("number", "state", "value", "reason", "epochs", "arm", "seed", "fold")
 

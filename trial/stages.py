@@ -18,13 +18,14 @@ from rich.console import Console
 
 from data.findings import counted
 from data.store import MarketStore
+from reports.judged import FAMILY
 from reports.next_step import COMMAND
 from search_spaces.config import TrialConfig
 from search_spaces.knob import Range
 from search_spaces.space import REFERENCE
 from storage.lease import Lease
 from storage.names import CONFIRM, TUNE, studies_of
-from storage.record import TrialRecord, best_complete, read_records, study_names
+from storage.record import ARM_HASHES, TrialRecord, best_complete, read_records, study_names
 from storage.study import DRIVER, StudyStore
 from trial.adoption import Adoption
 from trial.budget import Budget
@@ -176,6 +177,8 @@ class Opening:
             "winner": winner,
             "arm_kinds": {name: arm.kind for name, arm in arms.items()},
             "arm_summaries": {name: arm.summary for name, arm in arms.items()},
+            ARM_HASHES: {name: arm.config.hash for name, arm in arms.items()},
+            FAMILY: [name for name in self.prepared.tuned if name != REFERENCE],
             "draws": {name: tuned.draw for name, tuned in best.items()},
             "equivalence": self.prepared.space.equivalence,
             "exploratory": not self.prepared.splits.are_separate,

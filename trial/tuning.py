@@ -147,11 +147,10 @@ def needs_more_seeds(study: StudyStore, arms: Mapping[str, ConfirmArm], design: 
         arms: that it confirms.
         design: that they are the runs of, as a study keeps it; then its effects are looked at.
     """
-    records = read_records(study.storage, study.name)
-    horizons = next((record.config["data"]["horizons"] for record in records if record.config), None)
-    if horizons is None:
-        return False
-    horizon = primary_horizon(horizons)
+    hashes = {name: arm.config.hash for name, arm in arms.items()}
+    known = read_records(study.storage, study.name)
+    records = [r for r in known if r.is_comparable and hashes.get(str(r.arm)) == r.attributes.get("config_hash")]
+    horizon = primary_horizon(arms[REFERENCE].config.data.horizons)
     if design is not None:
         found = find_effects(records, design["levels"], design["aliases"], horizon)
         return not isinstance(found, str) and any(needs_seeds(each.effect) for each in found.effects)

@@ -40,31 +40,38 @@ class Verdict:
 
 
 def verdicts(
-    effects: Mapping[str, Effect], with_missing: Mapping[str, Effect] | None = None, equivalence: float = EQUIVALENCE
+    effects: Mapping[str, Effect],
+    with_missing: Mapping[str, Effect] | None = None,
+    equivalence: float = EQUIVALENCE,
+    num_declared: int | None = None,
 ) -> dict[str, Verdict]:
     """What may be said of every arm.
 
     Args:
-        effects: of the completed pairs, by arm; together they are the family.
+        effects: of the completed pairs, by arm.
         with_missing: of the same arms, where diverged or failed trials count as zero skill; None: none is missing.
         equivalence: X, declared before launch.
+        num_declared: arms of the family, those without an effect among them: what fails does not make it smaller.
+            None: as many as there are effects.
 
     Returns:
         By arm. A word needs Holm's test and the simultaneous interval; where missing pairs change it, it is undecided.
     """
-    own = _family(effects, equivalence)
+    size = len(effects) if num_declared is None else num_declared
+    own = _family(effects, equivalence, size)
     if with_missing is None:
         return own
-    filled = _family(with_missing, equivalence)
+    filled = _family(with_missing, equivalence, size)
     return {arm: _agreed(verdict, filled[arm]) for arm, verdict in own.items()}
 
 
-def _family(effects: Mapping[str, Effect], equivalence: float) -> dict[str, Verdict]:
-    adjusted = holm([found.p_value for found in effects.values()])
-    level = 1 - ALPHA / max(1, len(effects))
+def _family(effects: Mapping[str, Effect], equivalence: float, size: int) -> dict[str, Verdict]:
+    """Arms without an effect count as such of a p-value of 1."""
+    adjusted = holm([*(found.p_value for found in effects.values()), *[1.0] * (size - len(effects))])
+    level = 1 - ALPHA / max(1, size)
     return {
         arm: _verdict(found, p, found.interval(level), equivalence)
-        for (arm, found), p in zip(effects.items(), adjusted, strict=True)
+        for (arm, found), p in zip(effects.items(), adjusted, strict=False)
     }
 
 
@@ -83,7 +90,7 @@ def _verdict(found: Effect, adjusted: float, interval: tuple[float, float], equi
 def _agreed(own: Verdict, filled: Verdict) -> Verdict:
     if own.word is filled.word:
         return own
-    why = f"with zero skill for the missing pairs: {filled.word.value}"
+    why = f"with zero skill for what is missing: {filled.word.value}"
     return Verdict(Word.UNDECIDED, own.effect, own.adjusted_p, own.low, own.high, why)
 
 

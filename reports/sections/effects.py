@@ -8,7 +8,7 @@ from reports.evidence import Evidence, StudyEvidence
 from reports.inference.beside import bootstrap_interval, newey_west_interval
 from reports.inference.effect import MIN_SEEDS, more_days, needs_seeds
 from reports.inference.verdict import ALPHA, Verdict
-from reports.judged import Judged, judge, word
+from reports.judged import Judged, judge, provisional, word
 from reports.section import Section, nothing, paragraph, probability, signed, table
 from reports.sizes import shown_parameters
 
@@ -21,6 +21,7 @@ LEAD = (
 )
 EXPLORATORY = "Exploratory, on the search's own days: there are no confirm folds."
 NO_TUNING = "no arm has a tuning of its own (--draws 0), and without one there is no verdict"
+NOT_KNOWN = ("–",) * 4  # mean, low, high, p
 RESAMPLING_SEED = 0  # the same report from the same store
 
 
@@ -29,7 +30,7 @@ def build(evidence: Evidence) -> Section:
     if isinstance(judged, str):
         return nothing("effects", TITLE, "Arm minus reference, day by day.", judged)
     assert evidence.confirm is not None, "it was judged"
-    if not judged.verdicts:
+    if not judged.family_size:
         return nothing(
             "effects",
             TITLE,
@@ -43,10 +44,12 @@ def build(evidence: Evidence) -> Section:
             [
                 (arm, *_row(verdict, judged.equivalence), shown_parameters(evidence.confirm, arm), about.get(arm, ""))
                 for arm, verdict in found.items()
-            ],
+            ]
+            + [(arm, *NOT_KNOWN, judged.words[arm], "–", about.get(arm, "")) for arm in judged.missing],
         ),
-        *map(paragraph, (*_pilot(evidence.confirm), *_remarks(judged))),
-        _details(judged),
+        *provisional(judged),
+        *map(paragraph, (*_pilot(evidence.confirm), *(_remarks(judged) if found else ()))),
+        *([_details(judged)] if found else ()),
     )
     lead = LEAD.format(horizon=judged.horizon)
     return Section("effects", TITLE, f"{EXPLORATORY} {lead}" if judged.is_exploratory else lead, pieces)
@@ -72,7 +75,7 @@ def _pilot(confirm: StudyEvidence) -> list[str]:
 def _remarks(judged: Judged) -> list[str]:
     """What would make the intervals shorter."""
     found = {arm: verdict.effect for arm, verdict in judged.verdicts.items()}
-    arms = "one arm" if len(found) == 1 else f"{len(found)} arms"
+    arms = "one arm" if judged.family_size == 1 else f"{judged.family_size} arms"
     told = [f"After it, among {arms} a true difference of {judged.detectable:.4f} would be found four times in five."]
     seeds = min(each.num_seeds for each in found.values())
     if seeds < MIN_SEEDS:

@@ -12,7 +12,7 @@ from reports.evidence import Evidence
 from reports.forest import verdict_forest
 from reports.inference.effect import MIN_SEEDS, Effect, effect
 from reports.inference.verdict import ALPHA
-from reports.judged import judge
+from reports.judged import Judged, judge, provisional
 from reports.next_step import next_step
 from reports.section import Section, in_days, paragraph, signed, table, with_interval
 from reports.sections.backtest import break_even
@@ -180,7 +180,7 @@ def _verdicts(evidence: Evidence) -> list[str]:
     judged = judge(evidence.confirm)
     if isinstance(judged, str):
         return [paragraph(f"Undecided: {judged}.")]
-    if not judged.verdicts:
+    if not judged.family_size:
         is_design = evidence.confirm is not None and evidence.confirm.attributes.get("design") is not None
         return [DESIGN if is_design else paragraph("Exploratory, no verdict: no arm has a tuning of its own.")]
     told = (
@@ -188,7 +188,14 @@ def _verdicts(evidence: Evidence) -> list[str]:
         f"it is missed; in the grey band, {judged.equivalence:g} either side, nobody would act on it."
     )
     told = EXPLORATORY if judged.is_exploratory else told
-    return [paragraph(told), verdict_forest(judged), _arms(evidence, list(judged.verdicts))]
+    pictured = [verdict_forest(judged)] if judged.verdicts else []
+    beside = [*_without_effect(judged), _arms(evidence, [*judged.words])]
+    return [*provisional(judged), paragraph(told), *pictured, *beside]
+
+
+def _without_effect(judged: Judged) -> list[str]:
+    """Of arms that cannot be drawn."""
+    return [paragraph(f"{arm}: {judged.words[arm]}.") for arm in judged.missing]
 
 
 def _arms(evidence: Evidence, names: list[str]) -> str:

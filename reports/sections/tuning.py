@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 
 from reports.evidence import Evidence, StudyEvidence
-from reports.section import Section, paragraph, short, signed, table
+from reports.section import Section, nothing, paragraph, short, signed, table
 
 TITLE = "Equal tuning"
 LEAD = (
@@ -19,6 +19,8 @@ def build(evidence: Evidence) -> Section:
     if evidence.tune is None or not evidence.tune.records:
         return Section("tuning", TITLE, LEAD, (paragraph("Nothing to show: no arm was retuned."),))
     means = mean_values(evidence.tune)
+    if not means:
+        return nothing("tuning", TITLE, LEAD, "no trial of the tuning has begun")
     points = evidence.tune.attributes["points"]
     confirmed = evidence.confirm.attributes.get("draws", {}) if evidence.confirm is not None else {}
     names = list(points[0]) if points else []
@@ -38,13 +40,16 @@ def build(evidence: Evidence) -> Section:
 
 
 def mean_values(tune: StudyEvidence) -> dict[str, dict[int, float]]:
-    """Arm -> draw -> mean over its seeds, where all of them are COMPLETE."""
+    """Arm -> draw -> mean over its seeds, where all of them are COMPLETE; of a draw's newest configuration alone."""
     cells: dict[str, dict[int, list[float | None]]] = defaultdict(lambda: defaultdict(list))
-    for record in tune.compared:
-        if record.arm is not None and "draw" in record.params:  # one that is being asked may have half of its cell
-            value = record.value if record.state == "COMPLETE" else None
-            cells[record.arm][int(record.params["draw"])].append(value)
-    seeds = max(len(values) for own in cells.values() for values in own.values())
+    current: dict[tuple[str, int], str | None] = {}
+    for record in reversed(tune.compared):
+        if record.arm is None or "draw" not in record.params:  # one that is being asked may have half of its cell
+            continue
+        draw, config_hash = int(record.params["draw"]), record.attributes.get("config_hash")
+        if current.setdefault((record.arm, draw), config_hash) == config_hash:
+            cells[record.arm][draw].append(record.value if record.state == "COMPLETE" else None)
+    seeds = max((len(values) for own in cells.values() for values in own.values()), default=0)
     return {
         arm: {
             draw: statistics.fmean(known)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,32 @@ def test_only_the_last_epoch_of_a_complete_trial_counts() -> None:
 @pytest.mark.parametrize(("horizons", "expected"), [([1, 5, 10, 20], 5), ([1, 20], 20), ([3, 10], 3), ([1], 1)])
 def test_the_primary_horizon_is_five_days_or_the_nearest(horizons: list[int], expected: int) -> None:
     assert primary_horizon(horizons) == expected
+
+
+def test_a_day_that_a_network_could_not_rank_has_zero_skill_in_the_second_look() -> None:
+    records = study()
+    records[1] = record("no_gat", 0, "one", {"d1": None, "d2": 0.1})
+    found = daily_pairs(records, "reference", 5)["no_gat"]
+    assert found.num_undefined == 1
+    np.testing.assert_allclose(found.filled_ST[0], [0.0, 0.1, -0.2, -0.2])
+    np.testing.assert_allclose(found.filled_ST[1], [0.1, 0.1, -0.2, -0.2])
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "WAITING"])
+def test_a_seed_of_which_a_trial_may_still_come_is_not_missing(state: str) -> None:
+    records = study()
+    place = next(n for n, r in enumerate(records) if (r.arm, r.seed, r.fold) == ("no_gat", 1, "two"))
+    records[place] = replace(records[place], state=state)
+    found = daily_pairs(records, "reference", 5)["no_gat"]
+    assert len(found.d_ST) == len(found.filled_ST) == 1
+    assert found.num_missing == 0
+
+
+def test_a_seed_with_a_failed_trial_is_missing_though_another_of_it_may_come() -> None:
+    records = study(one=("no_gat", 1, "one"))
+    kept = [r for r in records if (r.arm, r.seed, r.fold) != ("no_gat", 1, "two")]
+    assert daily_pairs(kept, "reference", 5)["no_gat"].num_missing == 1
+
+
+def test_a_complete_trial_whose_curve_is_not_stored_yet_has_no_skill() -> None:
+    assert daily_skill(replace(record("a", 0, "f", {"d1": 0.3}), curve=()), 5) == {}

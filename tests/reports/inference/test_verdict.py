@@ -55,7 +55,7 @@ def test_missing_pairs_that_change_the_word_leave_it_undecided() -> None:
     filled = {"a": of(0.01, 0.02), "b": of(0.04, 0.005)}
     found = verdicts(completed, filled)
     assert found["a"].word is Word.UNDECIDED
-    assert found["a"].why == "with zero skill for the missing pairs: undecided"
+    assert found["a"].why == "with zero skill for what is missing: undecided"
     assert found["b"].word is Word.HELPS
 
 
