@@ -90,7 +90,8 @@ def _remarks(judged: Judged) -> list[str]:
             *told,
             f"{words}; a difference of {judged.equivalence:g} is beyond these seeds, however many days there are.",
         ]
-    return [*told, f"{words}: a difference of {judged.equivalence:g} needs about {days:,} more days."]
+    enough = "is within reach of these days" if days == 0 else f"needs about {days:,} more days"
+    return [*told, f"{words}: a difference of {judged.equivalence:g} {enough}."]
 
 
 def _details(judged: Judged) -> str:
