@@ -38,6 +38,11 @@ class Axes:
         """The first day of the hold-out."""
         return str(self.all_dates[len(self.dates)]) if len(self.dates) < len(self.all_dates) else None
 
+    @property
+    def held_out_through(self) -> str | None:
+        """The last day of it."""
+        return str(self.all_dates[-1]) if self.holdout_from else None
+
     @cached_property
     def kept_stock(self) -> np.ndarray:
         """Position among all codes -> position among `codes`, -1 for those that list later."""

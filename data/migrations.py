@@ -16,7 +16,7 @@ from filelock import FileLock
 from data.errors import DataError
 from data.keys import cells_key
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def _add_cells_key(folder: Path) -> None:
@@ -25,8 +25,18 @@ def _add_cells_key(folder: Path) -> None:
     (folder / "meta.json").write_text(json.dumps(meta))
 
 
+def _add_end_of_holdout(folder: Path) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    if meta["holdout_from"] is not None:
+        raise DataError(
+            "a prepared store must say through which day its hold-out goes, which one of version 3 does not."
+        )
+    (folder / "meta.json").write_text(json.dumps(meta | {"held_out_through": None}))
+
+
 Step = Callable[[Path], None]
-STEPS: dict[int, Step] = {2: _add_cells_key}  # version it starts from -> what makes it one higher, in place
+# version it starts from -> what makes it one higher, in place, or says what it lacks (DataError)
+STEPS: dict[int, Step] = {2: _add_cells_key, 3: _add_end_of_holdout}
 
 
 def migrate(folder: Path, steps: Mapping[int, Step] | None = None, target: int = SCHEMA_VERSION) -> None:
@@ -57,9 +67,13 @@ def _migrate_copy(folder: Path, steps: Mapping[int, Step], version: int, target:
     for left in (scratch, retired):
         shutil.rmtree(left, ignore_errors=True)
     shutil.copytree(folder, scratch)
-    for step in range(version, target):
-        steps[step](scratch)
-        _set_version(scratch, step + 1)
+    try:
+        for step in range(version, target):
+            steps[step](scratch)
+            _set_version(scratch, step + 1)
+    except DataError as refusal:
+        shutil.rmtree(scratch)
+        raise DataError(f"{refusal} Remove {folder}, and the panel is prepared again.") from None
     folder.rename(retired)
     scratch.rename(folder)
     shutil.rmtree(retired)

@@ -251,6 +251,7 @@ def _write_meta(plan: Plan, axes: Axes, derived: Derived, findings: list[Finding
         first_known=first_known_day(folder),
         num_untradable=derived.num_untradable,
         holdout_from=axes.holdout_from,
+        held_out_through=axes.held_out_through,
         doubts=[finding.sentence for finding in findings],
     )
     (folder / "findings.json").write_text(json.dumps([finding.to_dict() for finding in findings]))

@@ -47,6 +47,7 @@ class StoreMeta:
     first_known: int  # first day that has most of its features
     num_untradable: int  # labels that are masked because nobody could have entered
     holdout_from: str | None  # first day of the hold-out, which the arrays do not contain
+    held_out_through: str | None  # last day of it
     doubts: list[str]  # what the inspection warned of
 
 

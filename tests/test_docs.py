@@ -85,6 +85,6 @@ def test_the_tutorial_word_by_word(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert "exit status 3" in done.stdout
     published = sorted(path.name for path in (tmp_path / "runs" / "published").glob("2*"))
-    assert published == ["2021-01-21", "2021-01-22"]
-    for made in ("report.html", "bundle/MANIFEST.json", "bundle-through-2020-10-30/MANIFEST.json", "ensemble.json"):
+    assert published == ["2021-05-13", "2021-05-14"]
+    for made in ("report.html", "bundle/MANIFEST.json", "bundle-through-2021-01-29/MANIFEST.json", "ensemble.json"):
         assert (tmp_path / "runs" / "gat_ablation" / made).is_file(), made

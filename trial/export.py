@@ -163,7 +163,8 @@ def _write(plan: Export, scratch: Path, name: str) -> None:
     write_expectation(scratch / EXPECTED, expectation(plan.choice))
     (scratch / CARD).write_text(model_card(plan.choice, plan.configs[0], plan.market, name))
     own, train = scratch / plan.choice.name, fold_of(plan.configs[0], plan.market).train
-    write_networks(own, plan.market, train, plan.configs, plan.choice.why, plan.choice.shares)
+    meta, choice = plan.market.meta, plan.choice
+    write_networks(own, plan.market, train, plan.configs, choice.why, meta.held_out_through, choice.shares)
     for place, record in enumerate(plan.choice.records):
         copy_left(record, own / str(place))
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
 import numpy as np
 import pytest
 
+from data.config import DataConfig
 from data.errors import DataError
 from data.migrations import SCHEMA_VERSION, STEPS, Step, migrate
+from data.prepare import prepare
 from data.store import MarketStore
 
 NEXT, AFTER = SCHEMA_VERSION + 1, SCHEMA_VERSION + 2
@@ -61,11 +64,43 @@ def test_a_store_of_version_1_must_be_prepared_again(folder: Path) -> None:
     assert contents(folder) == before
 
 
-def test_a_store_of_version_2_gets_the_key_of_its_cells(folder: Path, small_store: MarketStore) -> None:
+@pytest.fixture
+def of_version_3(small_panel: Path, small_config: DataConfig, tmp_path: Path) -> Callable[[int], Path]:
+    """A store that holds out so many days and does not say through which."""
+
+    def make(holdout_days: int) -> Path:
+        splits = small_config.splits.model_copy(update={"holdout_days": holdout_days})
+        store = prepare(small_panel, tmp_path / "prepared", small_config.model_copy(update={"splits": splits}))
+        without(store.folder, "held_out_through", 3)
+        return store.folder
+
+    return make
+
+
+def without(folder: Path, key: str, version: int) -> None:
     meta = json.loads((folder / "meta.json").read_text())
-    del meta["cells_key"]
-    (folder / "meta.json").write_text(json.dumps(meta | {"schema_version": 2}))
-    assert MarketStore.open(folder).meta == small_store.meta
+    del meta[key]
+    (folder / "meta.json").write_text(json.dumps(meta | {"schema_version": version}))
+
+
+def test_a_store_of_version_3_that_held_out_nothing_opens(of_version_3: Callable[[int], Path]) -> None:
+    assert MarketStore.open(of_version_3(0)).meta.held_out_through is None
+
+
+def test_one_that_held_out_days_must_be_prepared_again(of_version_3: Callable[[int], Path]) -> None:
+    """It does not say through which day, and the panel may have grown since."""
+    folder = of_version_3(20)
+    before = contents(folder)
+    with pytest.raises(DataError, match=f"through which day its hold-out goes.* Remove {folder}"):
+        MarketStore.open(folder)
+    assert contents(folder) == before
+
+
+def test_a_store_of_version_2_gets_the_key_of_its_cells(of_version_3: Callable[[int], Path]) -> None:
+    folder = of_version_3(0)
+    key = json.loads((folder / "meta.json").read_text())["cells_key"]
+    without(folder, "cells_key", 2)
+    assert MarketStore.open(folder).meta.cells_key == key
 
 
 def test_a_store_that_is_up_to_date_is_not_touched(folder: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import ray
 import torch
@@ -26,6 +28,8 @@ from trial.settings import Settings
 from trial.state import TrainState, new_state
 
 SWEEP_MARKET = SyntheticConfig(num_stocks=16, num_days=420, num_sectors=3, seed=5)
+MORE_DAYS = 60
+PRICES = ["open", "high", "low", "close"]
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +45,22 @@ def ray_head() -> Iterator[str]:
 def sweep_panel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """16 stocks x 420 days: long enough for every fold at the default horizons."""
     return synthetic_panel(tmp_path_factory.mktemp("market"), SWEEP_MARKET)
+
+
+@pytest.fixture(scope="session")
+def later_panel(sweep_panel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same market, MORE_DAYS later than any sweep saw or held out: its last days' returns once more."""
+    frame = pd.read_parquet(sweep_panel)
+    days = np.sort(frame["date"].unique())
+    dates = pd.bdate_range(days[-1], periods=MORE_DAYS + 1)[1:].date
+    again = frame[frame["date"] > days[-MORE_DAYS - 1]].copy()
+    close = frame.pivot(index="date", columns="code", values="close").ffill()
+    growth = again["code"].map(close.iloc[-1] / close.iloc[-MORE_DAYS - 1]).astype(np.float32)
+    again[PRICES] = again[PRICES].mul(growth, axis=0)
+    again["date"] = again["date"].map(dict(zip(days[-MORE_DAYS:], dates, strict=True)))
+    path = tmp_path_factory.mktemp("later") / "market.parquet"
+    pd.concat([frame, again]).to_parquet(path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.trial.training import Trained, run
+from tests.trial.conftest import MORE_DAYS
+from tests.trial.training import run
 from tests.trial.webhook import Server
 from trial.production.bundle import read_bundle
 
@@ -24,35 +25,36 @@ def findings(bundle: Path, panel: Path, folder: Path, *options: object, status: 
     return {each["name"]: each for each in content["checks"]}
 
 
-def later(trained: Trained, bundle: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    """The panel, and which of its rows came after the network was exported."""
-    frame = pd.read_parquet(trained.panel)
-    known = np.datetime64(read_bundle(bundle).networks.known_through)
+def later(later_panel: Path, bundle: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """The panel, and which of its rows the network's sweep neither had nor held out."""
+    frame = pd.read_parquet(later_panel)
+    known = np.datetime64(read_bundle(bundle).networks.judged_after)
     return frame, frame["date"].to_numpy().astype("datetime64[D]") > known
 
 
-def test_the_market_as_it_was_raises_no_alarm(bundle: Path, trained: Trained, tmp_path: Path) -> None:
+def test_the_market_as_it_was_raises_no_alarm(bundle: Path, later_panel: Path, tmp_path: Path) -> None:
     (tmp_path / "short.yaml").write_text("rank_ic_days: 20\n")
-    found = findings(bundle, trained.panel, tmp_path, "--thresholds", tmp_path / "short.yaml", status=0)
+    found = findings(bundle, later_panel, tmp_path, "--thresholds", tmp_path / "short.yaml", status=0)
     assert {name for name, each in found.items() if each["state"] == "alarm"} == set()
     assert found["features"]["state"] != "unknown"
     assert "over the last 20 days" in found["RankIC"]["sentence"]
     assert "stocks are scored, usually 16" in found["coverage"]["sentence"]
 
 
-def test_a_rolling_rank_ic_is_of_days_that_came_later(bundle: Path, trained: Trained, tmp_path: Path) -> None:
+def test_a_rolling_rank_ic_is_of_days_that_came_later(bundle: Path, later_panel: Path, tmp_path: Path) -> None:
     """Scores of later days against what came of them: by hand, from predictions and closes."""
-    findings(bundle, trained.panel, tmp_path, status=0)
+    findings(bundle, later_panel, tmp_path, status=0)
     content = json.loads((tmp_path / "found.json").read_text())["rank_ic"]
     daily = {day: value for day, value in content["daily"].items() if value is not None}
-    frame, is_later = later(trained, bundle)
+    frame, is_later = later(later_panel, bundle)
     days = sorted(pd.Index(frame.loc[is_later, "date"].unique()).astype(str))
+    assert len(days) == MORE_DAYS, "none of the hold-out"
     horizon = content["expected"]["horizon"]
     assert sorted(daily) == days[: len(days) - horizon - 1], "entry one day later, and the whole horizon"
 
     out = tmp_path / "scores.parquet"
     place = ("--runs", tmp_path / "runs", "--out", out, "--date", f"{days[0]}..")
-    assert run("trial.predict", bundle, trained.panel, *place).returncode == 0
+    assert run("trial.predict", bundle, later_panel, *place).returncode == 0
     scores = pd.read_parquet(out).set_index(["date", "code"])[f"score_{horizon}d"]
     close = frame.pivot(index="date", columns="code", values="close")
     label = (close.shift(-1 - horizon) / close.shift(-1) - 1).stack()
@@ -68,12 +70,12 @@ def test_a_rolling_rank_ic_is_of_days_that_came_later(bundle: Path, trained: Tra
 
 
 def test_what_changed_later_is_an_alarm_and_is_told(
-    bundle: Path, trained: Trained, tmp_path: Path, webhook: Server, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, later_panel: Path, tmp_path: Path, webhook: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATFT_NOTIFY_URL", webhook.address)
-    frame, is_later = later(trained, bundle)
+    frame, is_later = later(later_panel, bundle)
     rng = np.random.default_rng(5)
-    frame["volume"] *= np.where(is_later, np.exp(rng.normal(0, 3, len(frame))), 1)
+    frame["volume"] *= np.where(is_later, np.exp(rng.normal(0, 2, len(frame))), 1)
     (tmp_path / "few.yaml").write_text("p_value: 0.25\n")  # it learned from four periods
     panel = tmp_path / "other.parquet"
     frame.to_parquet(panel)
@@ -87,8 +89,8 @@ def test_what_changed_later_is_an_alarm_and_is_told(
     assert "drifted as never before" in heard["text"]
 
 
-def test_stocks_that_are_gone_are_an_alarm(bundle: Path, trained: Trained, tmp_path: Path) -> None:
-    frame, _ = later(trained, bundle)
+def test_stocks_that_are_gone_are_an_alarm(bundle: Path, later_panel: Path, tmp_path: Path) -> None:
+    frame, _ = later(later_panel, bundle)
     last = frame["date"] == frame["date"].max()
     gone = last & frame["code"].isin(sorted(frame["code"].unique())[:5])
     panel = tmp_path / "other.parquet"
@@ -96,7 +98,7 @@ def test_stocks_that_are_gone_are_an_alarm(bundle: Path, trained: Trained, tmp_p
     assert findings(bundle, panel, tmp_path, status=1)["coverage"]["state"] == "alarm"
 
 
-def test_bad_input_is_refused(bundle: Path, trained: Trained, tmp_path: Path) -> None:
+def test_bad_input_is_refused(bundle: Path, later_panel: Path, tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text("psl: 1\n")
     for options, word in {
         ("--thresholds", tmp_path / "wrong.yaml"): "psl",
@@ -104,5 +106,5 @@ def test_bad_input_is_refused(bundle: Path, trained: Trained, tmp_path: Path) ->
         ("--weights", "nowhere"): "nowhere",
         ("--out", tmp_path / "wrong.yaml" / "page.html"): "written",
     }.items():
-        done = run("trial.monitor", bundle, trained.panel, "--runs", tmp_path / "runs", *options)
+        done = run("trial.monitor", bundle, later_panel, "--runs", tmp_path / "runs", *options)
         assert (done.returncode, word in done.stderr) == (2, True), done.stderr

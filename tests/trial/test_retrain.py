@@ -13,6 +13,7 @@ import pytest
 
 from storage.database import open_existing
 from storage.registry import read_registry
+from tests.trial.conftest import MORE_DAYS
 from tests.trial.training import Done, Trained, run
 from trial.production.bundle import read_bundle
 
@@ -42,13 +43,13 @@ class Office(NamedTuple):
 
 
 @pytest.fixture
-def office(bundle: Path, trained: Trained, tmp_path: Path) -> Office:
+def office(bundle: Path, trained: Trained, later_panel: Path, tmp_path: Path) -> Office:
     runs = tmp_path / "runs"
     runs.mkdir()
     shutil.copy(trained.runs / "sweeps.db", runs / "sweeps.db")
     shutil.copytree(bundle, tmp_path / "first")
-    days = [str(day)[:10] for day in sorted(pd.read_parquet(trained.panel, columns=["date"])["date"].unique())]
-    found = Office(runs, trained.panel, days)
+    days = [str(day)[:10] for day in sorted(pd.read_parquet(later_panel, columns=["date"])["date"].unique())]
+    found = Office(runs, later_panel, days)
     found.say("add", tmp_path / "first")
     return found
 
@@ -98,6 +99,15 @@ def test_a_comparison_is_what_both_scored_later(office: Office, tmp_path: Path) 
         daily = json.loads(out.read_text())["rank_ic"]["daily"]
         levels.append(np.mean([value for day, value in daily.items() if value is not None and day > office.days[-45]]))
     assert f"{levels[0]:+.4f} against {levels[1]:+.4f}" in told
+
+
+def test_days_that_a_sweep_held_out_are_nobodys_evidence(office: Office, trained: Trained) -> None:
+    """`trial.holdout` alone reads them, and writes it down: even a challenger of their middle is judged after them."""
+    held_out_through = str(pd.read_parquet(trained.panel, columns=["date"])["date"].max())[:10]
+    office.retrain("--through", office.days[office.days.index(held_out_through) - 30])
+    told = office.say("compare", "--panel", office.panel).stdout
+    first = office.days[office.days.index(held_out_through) + 1]
+    assert f"on {MORE_DAYS - 1 - 5} days {first} .. " in told
 
 
 def test_a_promotion_needs_days_or_a_reason(office: Office) -> None:

@@ -66,15 +66,15 @@ def contest(champion: Bundle, challenger: Bundle, panel: Path, prepared: Path, c
     if champion.networks.horizons != challenger.networks.horizons:
         raise BundleError("champion and challenger must have the same horizons to be compared, but they have others.")
     horizon = primary_horizon(champion.networks.horizons)
-    fixed = max(champion.networks.known_through, challenger.networks.known_through)
+    fixed = max(champion.networks.judged_after, challenger.networks.judged_after)
     sides = [
         _daily(bundle, panel, prepared, np.datetime64(fixed), horizon, console) for bundle in (champion, challenger)
     ]
     days = sorted(sides[0].keys() & sides[1].keys())
     if len(days) < MIN_DAYS:
         raise DataError(
-            f"a challenger is compared on {MIN_DAYS} days or more that neither could know, but after {fixed} there are "
-            f"{len(days)} whose labels are known. Wait, or promote it with --because."
+            f"a challenger is compared on {MIN_DAYS} days or more that neither could know and no sweep held out, but "
+            f"after {fixed} there are {len(days)} whose labels are known. Wait, or promote it with --because."
         )
     base, own = (np.array([side[day] for day in days]) for side in sides)
     found = verdicts({CHALLENGER: effect_of_days(own - base, horizon)})[CHALLENGER]

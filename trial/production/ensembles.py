@@ -70,7 +70,7 @@ def _daily(
     with tempfile.TemporaryDirectory() as scratch:
         own, members = Path(scratch) / "own", [configs[place] for place in places]
         train = fold_of(members[0], market).train
-        write_networks(own, market, train, members, "to be judged", [float(each) for each in times])
+        write_networks(own, market, train, members, "to be judged", None, [float(each) for each in times])
         for number, place in enumerate(places):
             copy_left(pool.records[place], own / str(number))
         networks = read_networks(own)

@@ -58,6 +58,12 @@ class Networks:
     shares: tuple[float, ...]  # how often each member counts
     trained_through: dt.date  # the last day that was learned from
     known_through: dt.date  # the last day that was there to be learned from, chosen by, or scored on
+    held_out_through: dt.date | None  # the last day of the hold-out of their sweep's market
+
+    @property
+    def judged_after(self) -> dt.date:
+        """Later days alone may be scored: the hold-out before it is read by `trial.holdout`, once and written down."""
+        return max(self.known_through, self.held_out_through or self.known_through)
 
     @property
     def name(self) -> str:
@@ -88,6 +94,7 @@ def write_networks(
     train: range,
     configs: Sequence[TrialConfig],
     about: str,
+    held_out_through: str | None,
     shares: Sequence[float] | None = None,
 ) -> None:
     """All of a set but what its members leave, for whose files it makes a folder each.
@@ -98,6 +105,7 @@ def write_networks(
         train: days of it.
         configs: of the members.
         about: what the set is, for people.
+        held_out_through: last day of the hold-out of the sweep that chose them, ISO; None: nothing was held out.
         shares: how often each member counts; None: all alike.
     """
     for place, config in enumerate(configs):
@@ -108,8 +116,9 @@ def write_networks(
     take_baseline(store, train).save(folder / BASELINE)
     dates = store.meta.dates
     days = {"learned_from": dates[train[0]], "trained_through": dates[train[-1]], "known_through": dates[-1]}
+    held_out = {"held_out_through": held_out_through}
     counts = {"num_members": len(configs), "shares": list(shares or [1.0] * len(configs))}
-    write_json(folder / SET, {"about": about, **days, **counts})
+    write_json(folder / SET, {"about": about, **days, **held_out, **counts})
 
 
 def read_networks(folder: Path, device: str = "cpu") -> Networks:
@@ -122,6 +131,9 @@ def read_networks(folder: Path, device: str = "cpu") -> Networks:
     contract = Contract.model_validate_json((folder / FEATURES).read_text())
     contract.refuse_other_code()
     content = json.loads((folder / SET).read_text())
+    if "held_out_through" not in content:
+        raise BundleError(f"a set must say through which day its sweep held out days; {folder} is older. Export again.")
+    held_out = content["held_out_through"]
     return Networks(
         folder=folder,
         about=content["about"],
@@ -132,6 +144,7 @@ def read_networks(folder: Path, device: str = "cpu") -> Networks:
         shares=tuple(content["shares"]),
         trained_through=dt.date.fromisoformat(content["trained_through"]),
         known_through=dt.date.fromisoformat(content["known_through"]),
+        held_out_through=None if held_out is None else dt.date.fromisoformat(held_out),
     )
 
 

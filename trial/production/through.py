@@ -74,7 +74,8 @@ def train_through(
             f"known by {date} end with those of {ends}. Choose a later day."
         )
     about = f"the same configuration, learned through {date}; nobody has scored it"
-    write_networks(folder, store, fold.train, own, about, parent.shares)
+    held_out = parent.held_out_through.isoformat() if parent.held_out_through else None
+    write_networks(folder, store, fold.train, own, about, held_out, parent.shares)
     for place, config in enumerate(own):
         console.print(f"training   member {place + 1} of {len(own)}, seed {config.seed}: through {date}")
         _train(folder / str(place), config, store, _fold(config, store), machine, console)

@@ -39,7 +39,7 @@ def observe(bundle: Bundle, store: MarketStore, day: int) -> Observed:
     networks = bundle.networks
     scorer = Scorer(networks, store)
     stretch = range(max(scorer.first_day, day - STRETCH + 1), day + 1)
-    live = range(max(scorer.first_day, _first_after(store, networks.known_through), day + 1 - MOST_LIVE_DAYS), day + 1)
+    live = range(max(scorer.first_day, _first_after(store, networks.judged_after), day + 1 - MOST_LIVE_DAYS), day + 1)
     scores = _Scores(scorer, range(min(stretch.start, live.start), day + 1))
     primary = networks.horizons.index(primary_horizon(networks.horizons))
     past = _past_scores(networks)
@@ -132,13 +132,13 @@ def _skill(
     if expected is None:
         return "the bundle does not say what to expect"
     if not len(live):
-        return f"days after {networks.known_through} are needed, which the networks could not know, up to the one asked"
+        return f"days after {networks.judged_after} are needed, neither known nor held out, up to the one asked"
     k = networks.horizons.index(expected.horizon)
     label_DN = np.asarray(store.labels[live.start : live.stop, :, k]).copy()
     reach = networks.members[0].config.data.delay + expected.horizon
     label_DN[max(0, len(live) - reach) :] = np.nan  # known later than the day
     if not np.isfinite(label_DN).any():
-        return f"no label of a day after {networks.known_through} is known yet, or the panel has none"
+        return f"no label of a day after {networks.judged_after} is known yet, or the panel has none"
     score_DN = scores.table(live)[..., k]
     mask = np.isfinite(score_DN) & np.isfinite(label_DN)
     least = networks.members[0].config.data.min_stocks
