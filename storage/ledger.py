@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from storage.database import append_row, persistently
+from storage.database import persistently
 from storage.drain import whoami
 from storage.tables import holdout_reads, ledger, markets
 
@@ -60,9 +60,15 @@ class Tried(NamedTuple):
 
 
 def tried_on_market_of(engine: sa.Engine, studies: Sequence[str]) -> Tried | None:
-    """Of the market that the studies' trials are in the ledger with; None where none is."""
+    """Of the market that the studies' last trial is in the ledger with; None where none is."""
     with engine.connect() as connection:
-        market = connection.execute(sa.select(ledger.c.market).where(ledger.c.study.in_(studies)).limit(1)).scalar()
+        own = (
+            sa.select(ledger.c.market)
+            .where(ledger.c.study.in_(studies))
+            .order_by(ledger.c.time.desc(), ledger.c.number.desc())
+            .limit(1)
+        )
+        market = connection.execute(own).scalar()
         if market is None:
             return None
         scored = sa.select(sa.func.count(sa.distinct(ledger.c.config_hash))).where(ledger.c.market == market)
@@ -70,10 +76,30 @@ def tried_on_market_of(engine: sa.Engine, studies: Sequence[str]) -> Tried | Non
         return Tried(*(int(connection.execute(query).scalar_one()) for query in (scored, reads)))
 
 
-def note_holdout_read(engine: sa.Engine, market: int, purpose: str) -> int:
-    """Writes that this user reads the market's hold-out; returns how often it has been read now, this time included."""
-    append_row(engine, holdout_reads, {"market": market, "reader": whoami(), "purpose": purpose})
-    return len(read_holdout_reads(engine, market))
+def studies_on_market(engine: sa.Engine, market: int) -> list[str]:
+    """All whose trials were scored on it, removed ones among them."""
+    query = sa.select(sa.distinct(ledger.c.study)).where(ledger.c.market == market)
+    with engine.connect() as connection:
+        return list(connection.execute(query).scalars())
+
+
+def note_holdout_read(engine: sa.Engine, market: int, purpose: str, earlier: int) -> bool:
+    """Writes that this user reads the market's hold-out; False, and nothing, where it was not read `earlier` times."""
+    row = {"market": market, "reader": whoami(), "purpose": purpose}
+
+    def insert() -> bool:
+        with engine.begin() as connection:
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.exec_driver_sql(f"LOCK TABLE {holdout_reads.name} IN SHARE ROW EXCLUSIVE MODE")
+            reads = sa.select(sa.func.count()).select_from(holdout_reads).where(holdout_reads.c.market == market)
+            if connection.execute(reads).scalar_one() != earlier:
+                return False
+            connection.execute(holdout_reads.insert().values(**row))
+            return True
+
+    return persistently(insert)
 
 
 def read_holdout_reads(engine: sa.Engine, market: int) -> list[HoldoutRead]:

@@ -24,7 +24,8 @@ from storage.lease import take_lease
 from storage.names import HOLDOUT, sweep_of
 from trial import sweep_options as option
 from trial.cluster import cluster
-from trial.holdout_read import HoldoutRead, hold_out_stage, note_read, plan_read, whole_market
+from trial.holdout_once import HoldoutRead, note_read
+from trial.holdout_read import hold_out_stage, plan_read, whole_market
 from trial.options import Runs, Storage, SweepName, folder_of
 from trial.request import SweepRequest
 from trial.resources import ClusterError, Resources, check_cluster, parse_memory
@@ -63,7 +64,8 @@ def holdout(
     """Train the winner up to the hold-out, score it there once, beside simple predictors, and decide.
 
     The read is written down before anything is read, so that a crash counts; the same command then goes on with the
-    same read. A second one, of another winner, needs --burn-holdout, and every report of this market tells it.
+    same read. A second one (another winner, more seeds, more days) and one of days that another sweep scored need
+    --burn-holdout, and every report of this market tells it.
     """
     console = open_console()
     try:

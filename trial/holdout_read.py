@@ -1,8 +1,8 @@
-"""What a read of the hold-out is about: the winner, named before; the market with its last days; one stage."""
+"""A read of the hold-out: the winner, named before; the market with its last days; one stage."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,48 +13,27 @@ from rich.console import Console
 
 from data.config import DataConfig, SplitConfig
 from data.errors import DataError
-from data.findings import counted
 from data.prepare import prepare
 from data.progress import Shown
 from data.store import MarketStore
-from reports.deployment import Deployment, decide, winning_record
+from reports.deployment import decide, winning_record
 from reports.evidence import read_evidence
 from search_spaces.config import TrialConfig, validated
 from storage.definition import DEFINITION
 from storage.errors import StorageError
 from storage.lease import Lease
-from storage.ledger import note_holdout_read, read_holdout_reads
 from storage.names import CONFIRM, HOLDOUT, studies_of
 from storage.study import StudyStore
 from trial.budget import Budget
 from trial.cell_plan import MAX_SEEDS, Cell, CellPlan
 from trial.facts import folds_by_date, market_number, tell_facts, whole_provenance
+from trial.holdout_once import HoldoutRead, unless_read
 from trial.request import SweepRequest
 from trial.settings import read_settings
 from trial.stages import Stage, place_of, take_up
 from trial.stopping import StopRequest
 
 FOLD = "confirm-1"  # of a layout whose only confirm fold is the hold-out
-
-
-@dataclass(frozen=True)
-class HoldoutRead:
-    """One read, checked; `market` ends before the hold-out until the read is written down."""
-
-    sweep: str
-    arm: str
-    confirmed: str  # hash of the configuration that was confirmed
-    config: TrialConfig  # the same, and later with the hold-out as its fold
-    num_seeds: int  # as many as it was confirmed with
-    panel: Path
-    market: MarketStore
-    number: int  # by which the ledger knows the market
-    is_begun: bool  # whether the same read was written down before
-
-    @property
-    def purpose(self) -> str:
-        """What is written down: equal for the same winner of the same sweep alone."""
-        return f"{self.sweep}: {self.arm}, configuration {self.confirmed}"
 
 
 def plan_read(storage: RDBStorage, request: SweepRequest, burn: bool, console: Console) -> HoldoutRead:
@@ -93,8 +72,8 @@ def plan_read(storage: RDBStorage, request: SweepRequest, burn: bool, console: C
         found.winner.confirm.level.num_seeds,
         panel,
         market,
+        f"{market.meta.holdout_from} .. {market.meta.held_out_through}",
         number,
-        is_begun=False,
     )
     return unless_read(storage, read, found, burn)
 
@@ -104,35 +83,6 @@ def _panel(given: Path | None, about: dict[str, Any]) -> Path:
     if not panel.exists():
         raise DataError(f"the sweep's panel must be there, but {panel} is not. Give it with --data.")
     return panel
-
-
-def unless_read(storage: RDBStorage, read: HoldoutRead, found: Deployment, burn: bool) -> HoldoutRead:
-    """Refuses what would be a second read, or a first for nothing; the same read may be gone on with."""
-    reads = read_holdout_reads(storage.engine, read.number)
-    if any(one.purpose == read.purpose for one in reads):
-        return replace(read, is_begun=True)
-    if reads and not burn:
-        last = reads[-1]
-        raise StorageError(
-            f"a hold-out is read once, but this market's was read {counted(len(reads), 'time')}, last by {last.reader} "
-            f"at {last.time:%Y-%m-%d %H:%M} UTC ({last.purpose}). --burn-holdout reads it again, and it is counted."
-        )
-    if not found.awaits_holdout and not burn:
-        raise StorageError(
-            f"a hold-out is read where it can decide, but the answer is {found.decision} whatever it says: "
-            f"{found.why}. --burn-holdout reads it all the same; a read "
-            f"is counted for this market, and cannot be taken back."
-        )
-    return read
-
-
-def note_read(storage: RDBStorage, read: HoldoutRead, console: Console) -> None:
-    """Written before anything is read: a crash counts."""
-    if read.is_begun:
-        console.print("hold-out: goes on with the read that was written down before; none is added")
-        return
-    count = note_holdout_read(storage.engine, read.number, read.purpose)
-    console.print(f"hold-out: written down as read number {count} of this market ({read.purpose})", markup=False)
 
 
 def whole_market(read: HoldoutRead, request: SweepRequest, console: Console) -> HoldoutRead:

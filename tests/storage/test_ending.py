@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import optuna
@@ -116,12 +117,21 @@ def test_a_market_is_found_again_by_likeness(storage: RDBStorage) -> None:
 
 def test_reads_of_the_hold_out_are_counted_by_market(storage: RDBStorage) -> None:
     one, other = (market_id(storage.engine, {"name": name}, lambda known: False) for name in ("a", "b"))
-    assert note_holdout_read(storage.engine, one, "final report") == 1
-    assert note_holdout_read(storage.engine, one, "once more") == 2
+    assert note_holdout_read(storage.engine, one, "final report", 0)
+    assert not note_holdout_read(storage.engine, one, "a command that looked before that", 0)
+    assert note_holdout_read(storage.engine, one, "once more", 1)
     assert read_holdout_reads(storage.engine, other) == []
     reads = read_holdout_reads(storage.engine, one)
     assert [read.purpose for read in reads] == ["final report", "once more"]
     assert "@" in reads[0].reader
+
+
+def test_of_commands_that_read_the_hold_out_at_once_one_does(storage: RDBStorage) -> None:
+    market = market_id(storage.engine, {"name": "a"}, lambda known: False)
+    with ThreadPoolExecutor(8) as pool:
+        noted = list(pool.map(lambda who: note_holdout_read(storage.engine, market, f"reader {who}", 0), range(8)))
+    assert sum(noted) == 1
+    assert len(read_holdout_reads(storage.engine, market)) == 1
 
 
 def test_the_ledger_keeps_the_last_value_that_was_seen(storage: RDBStorage) -> None:
@@ -147,5 +157,5 @@ def test_what_was_tried_on_a_market_counts_configurations_not_repetitions(storag
     elsewhere = open_study(storage, name="elsewhere")
     ended(elsewhere, "PRUNED", ledger={"market": market, "fold": "search", "config_hash": "e", "value": 0.1})
     ended(elsewhere, "PRUNED", ledger={"market": other, "fold": "search", "config_hash": "f", "value": 0.1})
-    note_holdout_read(storage.engine, market, "final report")
+    note_holdout_read(storage.engine, market, "final report", 0)
     assert tried_on_market_of(storage.engine, ["not there", study.name]) == (3, 1)

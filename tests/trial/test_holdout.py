@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
@@ -20,10 +21,11 @@ from search_spaces.config import TrialConfig
 from storage.database import open_storage
 from storage.errors import StorageError
 from storage.ledger import Tried, read_holdout_reads, tried_on_market_of
-from storage.record import read_records
+from storage.record import load_study, read_records
 from storage.references import read_references
+from storage.tables import holdout_reads, ledger
 from tests.trial.training import SWEEP
-from trial.holdout_read import HoldoutRead, note_read, unless_read
+from trial.holdout_once import HoldoutRead, note_read, unless_read
 from trial.production.bundle import read_bundle
 from trial.request import SweepRequest
 from trial.run import run_sweep
@@ -126,16 +128,46 @@ def test_a_read_for_another_winner_counts_too(
     swept: SweepRequest, small_store: MarketStore, config: TrialConfig
 ) -> None:
     storage = open_storage(swept.storage_url)
-    read = HoldoutRead("other", "winner", "abc", config, 5, swept.runs, small_store, 77, is_begun=False)
+    read = HoldoutRead("other", "winner", "abc", config, 5, swept.runs, small_store, "2021-01-04 .. 2021-06-30", 77)
     awaiting = Deployment("undecided", "the hold-out has not been read for it", awaits_holdout=True)
     assert not unless_read(storage, read, awaiting, burn=False).is_begun
     note_read(storage, replace(read, confirmed="def"), Console(quiet=True))
     with pytest.raises(StorageError, match=r"was read 1 time, last by .*configuration def"):
         unless_read(storage, read, awaiting, burn=False)
     assert not unless_read(storage, read, awaiting, burn=True).is_begun
-    assert unless_read(storage, replace(read, confirmed="def"), awaiting, burn=False).is_begun
-    note_read(storage, read, Console(quiet=True))
+    begun = replace(read, confirmed="def")
+    assert unless_read(storage, begun, awaiting, burn=False).is_begun
+    for other in (replace(begun, days="2021-01-04 .. 2021-07-30"), replace(begun, num_seeds=10)):
+        with pytest.raises(StorageError, match="was read 1 time"):
+            unless_read(storage, other, awaiting, burn=False)
+    note_read(storage, unless_read(storage, read, awaiting, burn=True), Console(quiet=True))
     assert len(read_holdout_reads(storage.engine, 77)) == 2
+    with pytest.raises(StorageError, match="somebody else has begun"):
+        note_read(storage, replace(read, earlier=1), Console(quiet=True))
+
+
+def test_days_that_another_sweep_scored_are_no_hold_out(
+    swept: SweepRequest, small_store: MarketStore, config: TrialConfig, tmp_path: Path
+) -> None:
+    """A sweep whose splits hold out less chooses by what another one holds out."""
+    with open_storage(swept.storage_url).engine.connect() as connection:
+        connection.exec_driver_sql(f"VACUUM INTO '{tmp_path}/copy.db'")
+    storage = open_storage(f"sqlite:///{tmp_path}/copy.db")
+    with storage.engine.begin() as connection:
+        connection.execute(holdout_reads.delete())
+        (number,) = connection.execute(sa.select(ledger.c.market).distinct()).scalars()
+    last = max(days[-1] for days in load_study(storage, f"{SWEEP}.confirm").user_attrs["folds_by_date"].values())
+    awaiting = Deployment("undecided", "the hold-out has not been read for it", awaits_holdout=True)
+
+    def read(first: str) -> HoldoutRead:
+        market = replace(small_store, meta=replace(small_store.meta, holdout_from=first))
+        return HoldoutRead("x", "winner", "abc", config, 5, swept.runs, market, f"{first} .. 2050-01-01", number)
+
+    with pytest.raises(StorageError, match=f"scored days through {last} of this market"):
+        unless_read(storage, read(last), awaiting, burn=False)
+    assert not unless_read(storage, read(last), awaiting, burn=True).is_begun
+    assert not unless_read(storage, read("2049-01-01"), awaiting, burn=False).is_begun
+    assert not unless_read(storage, replace(read(last), number=78), awaiting, burn=False).is_begun, "another market"
 
 
 def test_without_a_sweep_or_a_winner_it_is_refused(swept: SweepRequest, tmp_path: Path, sweep_panel: Path) -> None:
