@@ -97,13 +97,21 @@ class Evidence:
 
     @property
     def backtest(self) -> dict[str, Any] | None:
-        """Of the winner, as the driver left it in the confirm study; None where it was not run."""
-        return None if self.confirm is None else self.confirm.attributes.get("backtest")
+        """Of the present winner, as the driver left it in the confirm study; None where it was not run."""
+        return self._kept("backtest")
 
     @property
     def reference_backtest(self) -> dict[str, Any] | None:
         """The same of the reference."""
-        return None if self.confirm is None else self.confirm.attributes.get("reference_backtest")
+        return self._kept("reference_backtest")
+
+    def _kept(self, attribute: str) -> dict[str, Any] | None:
+        """What is of a configuration that its arm stands for no more is not told."""
+        about = {} if self.confirm is None else self.confirm.attributes
+        kept: dict[str, Any] | None = about.get(attribute)
+        if kept is None or about.get(ARM_HASHES, {}).get(kept.get("arm")) != kept.get("config_hash"):
+            return None
+        return kept
 
     @property
     def any_study(self) -> StudyEvidence:

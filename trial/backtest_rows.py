@@ -22,7 +22,7 @@ from reports.inference.portfolio import SIDES, Market, Rules
 from search_spaces.config import validated
 from search_spaces.space import REFERENCE
 from storage.names import CONFIRM
-from storage.record import TrialRecord, load_study, read_records
+from storage.record import ARM_HASHES, TrialRecord, load_study, read_records
 from trial.predictions import PREDICTIONS
 
 BACKTEST, OF_REFERENCE = "backtest", "reference_backtest"  # attributes of the confirm study
@@ -57,24 +57,24 @@ def run_backtest(
     complete = [r for r in read_records(storage, study.study_name) if r.state == "COMPLETE" and r.is_comparable]
     found = {}
     for name, arm in ((BACKTEST, about["arm"]), (OF_REFERENCE, REFERENCE)):
-        own = [r for r in complete if r.arm == arm and _predictions(runs, r, study.study_name) is not None]
-        found[name] = _result(own, study.study_name, market, runs, rules)
+        current = study.user_attrs.get(ARM_HASHES, {}).get(arm)
+        own = [r for r in complete if r.arm == arm and r.attributes["config_hash"] == current]
+        left = [r for r in own if _predictions(runs, r, study.study_name) is not None]
+        found[name] = {"arm": arm, "config_hash": current} | _result(left, study.study_name, market, runs, rules)
     return found
 
 
 def _result(
     records: list[TrialRecord], study: str, market: MarketStore, runs: Path, rules: Rules | None
 ) -> dict[str, Any]:
-    newest = records[-1] if records else None
-    if newest is None:
+    if not records:
         return {"why": "no prediction of it is left on this machine"}
-    config = validated(newest.config)
+    config = validated(records[-1].config)
     horizon = primary_horizon(config.data.horizons)
-    own = [record for record in records if record.attributes["config_hash"] == newest.attributes["config_hash"]]
-    score_DN, days = _scores([_predictions(runs, record, study) for record in own], market, horizon)
+    score_DN, days = _scores([_predictions(runs, record, study) for record in records], market, horizon)
     days = range(days.start, min(days.stop + config.data.delay + horizon, market.num_days))
     asked, traded = rules or Rules(), _market(market, days)
-    found: dict[str, Any] = {"arm": newest.arm, "horizon": horizon, "num_trials": len(own), "sides": {}}
+    found: dict[str, Any] = {"horizon": horizon, "num_trials": len(records), "sides": {}}
     found |= _told(asked, market)
     try:
         for side in SIDES:

@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from data.prepare import prepare
 from data.store import MarketStore
+from reports.evidence import read_evidence
 from reports.inference.portfolio import Rules
 from search_spaces.config import TrialConfig
 from storage.database import open_storage
-from storage.record import load_study
+from storage.record import ARM_HASHES, load_study
 from storage.study import StudyStore
 from tests.reports.conftest import add_trial, make_study
 from trial.backtest import app
@@ -46,6 +47,7 @@ def confirm(storage: RDBStorage, config: TrialConfig, hashes: list[str]) -> Stud
     """The winner's trials, one per hash of its configuration."""
     study = make_study(storage, "demo.confirm")
     study.study.set_user_attr("winner", {"trial": 0, "arm": "winner"})
+    study.study.set_user_attr(ARM_HASHES, {"winner": hashes[-1]})
     for seed, config_hash in enumerate(hashes):
         add_trial(
             study,
@@ -112,13 +114,26 @@ def test_without_predictions_or_with_too_few_stocks_it_says_why(
 ) -> None:
     study = confirm(storage, config, ["own", "own"])
     keep_backtest(storage, "demo", small_store, tmp_path)
-    assert study.study.user_attrs[BACKTEST] == {"why": "no prediction of it is left on this machine"}
+    assert study.study.user_attrs[BACKTEST]["why"] == "no prediction of it is left on this machine"
     predict(tmp_path, 0, small_store, config, 1.0)
     keep_backtest(storage, "demo", small_store, tmp_path, Rules(share=0.01))
     assert "a leg must have 2 names" in study.study.user_attrs[BACKTEST]["why"]
     study.study.set_user_attr("winner", None)
     keep_backtest(storage, "demo", small_store, tmp_path)
     assert "why" in study.study.user_attrs[BACKTEST], "nothing was confirmed since"
+
+
+def test_the_backtest_of_an_earlier_winner_is_not_told(
+    storage: RDBStorage, small_store: MarketStore, config: TrialConfig, tmp_path: Path
+) -> None:
+    study = confirm(storage, config, ["own", "own"])
+    predict(tmp_path, 0, small_store, config, 1.0)
+    keep_backtest(storage, "demo", small_store, tmp_path)
+    assert read_evidence(storage, "demo").backtest == study.study.user_attrs[BACKTEST]
+    study.study.set_user_attr(ARM_HASHES, {"winner": "that of another configuration"})
+    assert read_evidence(storage, "demo").backtest is None
+    keep_backtest(storage, "demo", small_store, tmp_path)
+    assert study.study.user_attrs[BACKTEST]["why"] == "no prediction of it is left on this machine"
 
 
 def test_the_command_trades_again_under_rules_of_ones_own(
