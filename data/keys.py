@@ -15,7 +15,7 @@ from data.features import FEATURES
 from data.source import FILE_NAME, Source
 
 ARRAYS = ("features", "labels", "present", "eligible", "returns", "volatility", "sector", "industry")
-FEATURES_VERSION = 3  # raise when the meaning of a feature, a label or a cell changes
+FEATURES_VERSION = 4  # raise when the meaning of a feature, a label or a cell changes
 
 
 def panel_key(table: np.ndarray, columns: list[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 RECENT_DAYS = 5  # days that the close before may lie back
+FLAT_SHARE, MIN_FOR_RANGES = 0.5, 10  # of so many stocks of a day, above which its bars are taken to have no ranges
 LOCKED_MOVE = 0.03  # a day without a range, this far from the close before, stood at its price limit
 
 
@@ -60,8 +61,20 @@ def tradable_entries(bars: dict[str, np.ndarray]) -> np.ndarray:
         before = _recent(close)
         with np.errstate(invalid="ignore", divide="ignore"):
             moved = np.abs(close / before - 1) >= LOCKED_MOVE
-        tradable &= ~((bars["high"] == bars["low"]) & moved)
+        tradable &= ~(is_flat(bars) & moved & ~without_ranges(bars)[:, None])
     return tradable
+
+
+def is_flat(bars: dict[str, np.ndarray]) -> np.ndarray:
+    """[D, N] bool: the highest price of the day was its lowest."""
+    return np.asarray(bars["high"] == bars["low"])
+
+
+def without_ranges(bars: dict[str, np.ndarray]) -> np.ndarray:
+    """[D] bool: most stocks are flat, so that the bars hold one price, whatever their columns say. A market whose most
+    stocks stood at their limits all day has not been seen, and a lock cannot be told from a close of such a day."""
+    known = np.isfinite(bars["high"]).sum(axis=1)
+    return np.asarray((known >= MIN_FOR_RANGES) & (is_flat(bars).sum(axis=1) > FLAT_SHARE * known))
 
 
 def _recent(close: np.ndarray) -> np.ndarray:

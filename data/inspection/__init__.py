@@ -11,7 +11,7 @@ from data.findings import Finding
 from data.inspection.columns import empty_columns
 from data.inspection.leaks import leaks
 from data.inspection.panel import Check, Panel
-from data.inspection.prices import absurd_returns, impossible_prices, raw_prices, stale_prices
+from data.inspection.prices import absurd_returns, bars_without_ranges, impossible_prices, raw_prices, stale_prices
 from data.inspection.rows import calendar_gaps, duplicate_keys, infinite_values, odd_codes
 from data.inspection.targets import own_targets
 from data.inspection.universe import (
@@ -30,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     infinite_values,
     impossible_prices,
     absurd_returns,
+    bars_without_ranges,
     stale_prices,
     raw_prices,
     empty_columns,

@@ -8,6 +8,7 @@ import numpy as np
 
 from data.findings import Finding, doubt, error
 from data.inspection.panel import LARGE_MEDIAN, Cells, Panel, sampled_days, sizes_on
+from data.labels import without_ranges
 
 LAWS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {  # of roles that are no prices: words, offence
     "volume": ("zero or more", lambda values: values < 0),
@@ -68,6 +69,23 @@ def _prices_outside(panel: Panel) -> list[Finding]:
         return []
     law, way = "open and close should lie between low and high", "Look whether these rows are damaged."
     return [doubt("price outside its day", panel.columns.roles["high"], bad.count, "row", bad.first, law, way)]
+
+
+def bars_without_ranges(panel: Panel) -> list[Finding]:
+    """Days on which most stocks' high is their low: closes in the place of bars, of which no lock can be seen."""
+    if not {"high", "low"} <= panel.bars.keys():
+        return []
+    days = [np.zeros(0, np.int64)]
+    for rows in panel.stretches():
+        bars = {role: np.asarray(panel.bars[role][rows]) for role in ("high", "low")}
+        days.append(rows.start + np.flatnonzero(without_ranges(bars)))
+    found = np.concatenate(days)
+    if not len(found):
+        return []
+    law = "high and low should differ, or a day locked at its price limit cannot be told from others"
+    way = "Bring bars with ranges, or mask locked days in a volume of 0."
+    about = f"first: {panel.axes.dates[found[0]]}"
+    return [doubt("bars without a range", panel.columns.roles["high"], len(found), "day", about, law, way)]
 
 
 def _crossed_prices(panel: Panel) -> list[Finding]:

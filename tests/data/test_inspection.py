@@ -137,6 +137,13 @@ def as_text(table: pa.Table, *names: str) -> pa.Table:
     return table
 
 
+def without_ranges(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """Their close in the place of high and low."""
+    for name in ("high", "low"):
+        table = changed(table, name, np.where(rows, column(table, "close"), column(table, name)))
+    return table
+
+
 def standing_still(table: pa.Table, day: int, num_days: int, stock: int) -> pa.Table:
     """The stock's close stands still for so many days, and moves on from there."""
     close = column(table, "close").reshape(-1, N)
@@ -312,6 +319,11 @@ CASES = [
         *(checks.absurd_returns, "doubt", "large return", "returns_1d"),
         *("1 column (median size ", "Divide percents by 100"),
         lambda: with_returns(100),
+    ),
+    Case(
+        *(checks.bars_without_ranges, "doubt", "bars without a range", "high"),
+        *(f"20 days (first: {date(50)})", "Bring bars with ranges"),
+        lambda: without_ranges(raw(), grid(slice(50, 70), slice(0, 7))),
     ),
     Case(
         *(checks.stale_prices, "doubt", "stale prices", "close"),

@@ -170,6 +170,18 @@ def test_a_day_without_a_range_far_from_the_close_before_is_limit_locked(
     assert tradable_entries(bars)[:, 0].tolist() == [True, tradable]
 
 
+@pytest.mark.parametrize(("num_stocks", "num_flat", "locked"), [(12, 6, True), (12, 7, False), (9, 9, True)])
+def test_where_most_stocks_have_no_range_the_bars_hold_closes_and_no_lock_is_seen(
+    num_stocks: int, num_flat: int, locked: bool
+) -> None:
+    close = np.repeat([[100.0], [110.0]], num_stocks, axis=1)
+    high, low = close + 1, close - 1
+    high[1, :num_flat] = low[1, :num_flat] = 110
+    tradable = tradable_entries(bars_of(close, high=high, low=low))
+    assert (~tradable[1, :num_flat]).all() == locked
+    assert tradable[1, num_flat:].all()
+
+
 def test_the_first_day_of_a_stock_is_not_taken_for_locked() -> None:
     bars = bars_of(column(NAN, 100), high=column(NAN, 100), low=column(NAN, 100))
     assert tradable_entries(bars)[1, 0]
