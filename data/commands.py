@@ -85,6 +85,8 @@ def prepare_command(
     for fold in splits.folds:
         first, last = store.dates[fold.score[0]], store.dates[fold.score[-1]]
         console.print(f"fold {fold.name}: {len(fold.train)} training days, scored {first} .. {last}")
+    for sentence in splits.doubts:
+        console.print(f"doubt: {sentence}")
     told = ["--data-config", str(data_config)] if data_config else []
     _say_next(console, "--data", str(panel), "--runs", str(runs), *told)
 

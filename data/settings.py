@@ -51,7 +51,8 @@ def read_data_config(path: Path | None, base: DataConfig | None = None) -> DataC
 
 
 def suited(config: DataConfig, panel: Path) -> DataConfig:
-    """The settings with splits that suit the panel's length, where none were given; refuses a history too short.
+    """The settings with splits that suit the panel's length, where none were given: without confirm folds where the
+    history has no days for them, unless their number was given; refuses one that is too short for a search fold.
 
     Raises:
         DataError: a panel whose dates or columns cannot be read, a graph that they do not allow, a hold-out that it
@@ -72,9 +73,18 @@ def suited_to(config: DataConfig, columns: Columns, dates: np.ndarray) -> DataCo
             f"{config.splits.holdout_from}: nothing would be held out. Choose an earlier day, or holdout_days: 0."
         )
     try:
-        return _laid_out(config, len(dates), behind)
+        return _as_far_as_it_goes(config, len(dates), behind)
     except ShortHistoryError as error:
         raise DataError(f"{error} {_days_lacking(config, len(dates), behind)}") from error
+
+
+def _as_far_as_it_goes(config: DataConfig, num_days: int, behind: int) -> DataConfig:
+    """`_laid_out`; without confirm folds where there are no days for them and their number was not given. Arms are then
+    compared on the search's own days, and everything that is told of them is exploratory."""
+    with contextlib.suppress(ShortHistoryError):
+        return _laid_out(config, num_days, behind)
+    given = {"confirm_folds": 0} | config.splits.model_dump(exclude_unset=True)
+    return _laid_out(config.model_copy(update={"splits": SplitConfig.model_validate(given)}), num_days, behind)
 
 
 def _laid_out(config: DataConfig, num_days: int, behind: int) -> DataConfig:
@@ -95,7 +105,7 @@ def _days_lacking(config: DataConfig, num_days: int, behind: int) -> str:
     """The least number of days more with which the folds can be laid, their shares growing with the panel."""
     for more in range(1, LONGEST_SEARCH):
         with contextlib.suppress(ShortHistoryError):
-            _laid_out(config, num_days + more, behind)
+            _as_far_as_it_goes(config, num_days + more, behind)
             return f"{counted(more, 'more trading day')} would be enough."
     return ""
 

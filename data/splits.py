@@ -68,6 +68,15 @@ class Splits:
         """Whether arms are confirmed on days that no search has read."""
         return len(self.folds) > 1
 
+    @property
+    def doubts(self) -> list[str]:
+        """What should be known before anybody trains, in words."""
+        if self.are_separate:
+            return []
+        return [
+            "there are no confirm folds (few days, or confirm_folds: 0), so all that is said of arms is exploratory"
+        ]
+
     def __getitem__(self, name: str) -> Fold:
         for fold in self.folds:
             if fold.name == name:

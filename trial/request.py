@@ -286,7 +286,7 @@ def _prepare(request: SweepRequest, space: SearchSpace, goal: Goal, console: Con
         left_out(market.meta.features, config.data.leave_out)
     splits = market.splits(data)
     prove_purged(splits, data)
-    for sentence in market.meta.doubts:
+    for sentence in (*market.meta.doubts, *splits.doubts):
         console.print(f"doubt: {sentence}")
     prepared = Prepared(
         request=request,

@@ -90,7 +90,7 @@ def _verdict_ahead(prepared: Prepared) -> str:
     if len(prepared.tuned) < 2:
         return "none: no arm has a tuning of its own, all is exploratory"
     if not prepared.splits.are_separate:
-        return "none: there are no confirm folds, all is exploratory"
+        return f"none: {prepared.splits.doubts[0]}"
     if prepared.num_seeds < MIN_SEEDS:
         return f"none: {counted(prepared.num_seeds, 'seed')}, and {MIN_SEEDS} are needed; --seeds {MIN_SEEDS} gives one"
     return (

@@ -230,8 +230,8 @@ def test_days_behind_a_pinned_hold_out_change_no_fold(tmp_path: Path) -> None:
     assert short == long
 
 
-@pytest.mark.parametrize("num_days", [80, 150, 250])
-@pytest.mark.parametrize("given", [{}, {"holdout_days": 10}, {"search_days": 30, "embargo_days": 2}])
+@pytest.mark.parametrize("num_days", [80, 120, 150])
+@pytest.mark.parametrize("given", [{}, {"holdout_days": 10}, {"search_days": 30, "confirm_folds": 2}])
 def test_so_many_days_more_are_enough_and_one_less_is_not(num_days: int, given: dict[str, Any]) -> None:
     config, dates = (
         DataConfig(splits=SplitConfig(**given)),
@@ -266,6 +266,16 @@ def test_a_panel_that_has_been_looked_at_need_not_be_read_again(tmp_path: Path) 
 def test_a_history_too_short_for_the_folds_is_refused_with_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"at least 40 days, but of 129 .* \d+ more trading days would be enough\."):
         suited(DataConfig(), panel(tmp_path, 150))
+
+
+def test_a_history_without_days_for_confirm_folds_does_without_unless_they_were_asked_for(tmp_path: Path) -> None:
+    path = panel(tmp_path, 280)
+    found = suited(DataConfig(splits=SplitConfig(embargo_days=2)), path)
+    whole = SplitConfig.for_market(280).model_dump() | {"confirm_folds": 0, "embargo_days": 2}
+    assert found.splits.model_dump() == whole
+    assert suited(found, path) == found
+    with pytest.raises(DataError, match="2 confirm folds"):
+        suited(DataConfig(splits=SplitConfig(confirm_folds=2)), path)
 
 
 def test_the_hold_out_counts_as_history_that_is_missing(tmp_path: Path) -> None:
