@@ -104,6 +104,8 @@ def _by_holdout(winner: Winner) -> Deployment:
         return Deployment("no", "on the hold-out it has no skill", winner)
     if holdout.beaten_by:
         return Deployment("no", f"on the hold-out {' and '.join(holdout.beaten_by)} did better", winner)
+    if missing := [name for name in TO_BEAT if name not in holdout.less]:
+        return Deployment("undecided", f"{' and '.join(missing)} was not fitted on the hold-out", winner)
     why = (
         "it has skill on days that it was not chosen by, is ahead of ridge and LightGBM there, and the hold-out agrees"
     )
@@ -162,18 +164,28 @@ def _on_holdout(evidence: Evidence, config_hash: str, horizon: int) -> Standing 
 def _standing(
     records: Sequence[TrialRecord], arm: str, horizon: int, references: tuple[Reference, ...]
 ) -> Standing | None:
-    """None where fewer than two seeds are COMPLETE on every fold."""
-    seeds, skills = by_seed(records, arm, horizon), skill_of(references, horizon)
-    days = sorted(set.intersection(*map(set, [*seeds.values(), *skills.values()]))) if seeds else []
+    """None where fewer than two seeds are COMPLETE on every fold. A predictor that was not fitted on all is left
+    out, and who ranks nothing on a day that another one ranked has no skill on it."""
+    seeds = by_seed(records, arm, horizon)
+    folds = {str(record.fold) for record in records if record.arm == arm}
+    skills = _fitted_on_all(references, folds, horizon)
+    days = sorted(set[str]().union(*seeds.values(), *skills.values()))
     if len(seeds) < 2 or len(days) < 2:
         return None
-    own_ST = np.array([[skill[day] for day in days] for skill in seeds.values()])
-    others = {name: np.array([skill[day] for day in days]) for name, skill in skills.items()}
+    own_ST = np.array([[skill.get(day, 0.0) for day in days] for skill in seeds.values()])
+    others = {name: np.array([skill.get(day, 0.0) for day in days]) for name, skill in skills.items()}
     return Standing(
         effect(own_ST, horizon),
         {name: effect_of_days(other_T, horizon) for name, other_T in others.items()},
         {name: effect(own_ST - other_T, horizon) for name, other_T in others.items()},
     )
+
+
+def _fitted_on_all(references: tuple[Reference, ...], folds: set[str], horizon: int) -> dict[str, Skill]:
+    own = [one for one in references if one.fold in folds and horizon in one.result["horizons"]]
+    whole = {one.name for one in own if folds == {other.fold for other in own if other.name == one.name}}
+    known = skill_of(tuple(own), horizon)
+    return {name: known.get(name, {}) for name in sorted(whole)}
 
 
 def skill_of(references: tuple[Reference, ...], horizon: int) -> dict[str, Skill]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -30,6 +31,16 @@ def put_reference(storage: RDBStorage, study: str, reference: Reference) -> None
             connection.execute(references.insert().values(study=study, **reference._asdict()))
 
     persistently(write)
+
+
+def forget_other_references(storage: RDBStorage, study: str, keys: Collection[str]) -> None:
+    """Removes those of other data or settings than these keys, so that nothing is held against them meanwhile."""
+
+    def remove() -> None:
+        with storage.engine.begin() as connection:
+            connection.execute(references.delete().where((references.c.study == study) & references.c.key.not_in(keys)))
+
+    persistently(remove)
 
 
 def read_references(storage: RDBStorage, study: str) -> list[Reference]:

@@ -28,6 +28,7 @@ from trial.budget import Budget
 from trial.cell_plan import MAX_SEEDS, Cell, CellPlan
 from trial.facts import folds_by_date, market_number, tell_facts, whole_provenance
 from trial.holdout_once import HoldoutRead, unless_read
+from trial.reference_rows import forget_references_of_others
 from trial.request import SweepRequest
 from trial.settings import read_settings
 from trial.stages import Stage, place_of, take_up
@@ -127,6 +128,7 @@ def hold_out_stage(
     }
     study.define(definition, read.config.train.epochs, accept=True)  # another winner was asked for, and is counted
     tell_facts(study, read.panel, read.market, splits, read.config)
+    forget_references_of_others(study, read.config, read.market)
     for key, value in _facts(read).items():
         study.study.set_user_attr(key, value)
     budget = Budget(study, studies_of(read.sweep), stop)

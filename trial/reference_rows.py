@@ -16,7 +16,8 @@ from data.store import MarketStore
 from model.metrics import rank_ic
 from search_spaces.config import TrialConfig
 from storage.names import sweep_of
-from storage.references import Reference, put_reference, read_references
+from storage.references import Reference, forget_other_references, put_reference, read_references
+from storage.study import StudyStore
 from trial.baselines import BASELINES, baseline_scores, days_of
 from trial.build import blocks_of
 from trial.evaluate import Scores
@@ -24,6 +25,7 @@ from trial.scorecard import scorecard
 
 LAST_VALUE, RANDOM = "last_value", "random"
 LOTS = 50
+REFERENCES_VERSION = 2  # raise when the same data and settings give other scores
 
 
 def missing_references(
@@ -33,12 +35,22 @@ def missing_references(
     else on the confirm folds. LightGBM only where it is installed."""
     known = {(one.name, one.fold, one.key) for one in read_references(storage, study)}
     names = [name for name in BASELINES if name != "lightgbm" or importlib.util.find_spec(name)]
-    splits = market.splits(config.data)
-    for fold in (splits.search,) if sweep_of(study) == study else splits.confirm:
-        key = _key(config, market, fold.name)
+    for fold, key in _keys(study, config, market).items():
         for name in (*names, LAST_VALUE, RANDOM):
-            if (name, fold.name, key) not in known:
-                yield name, fold.name, key
+            if (name, fold, key) not in known:
+                yield name, fold, key
+
+
+def forget_references_of_others(study: StudyStore, config: TrialConfig, market: MarketStore) -> None:
+    """Those of data or settings that the study was about before, so that no report holds them beside its trials."""
+    forget_other_references(study.storage, study.name, _keys(study.name, config, market).values())
+
+
+def _keys(study: str, config: TrialConfig, market: MarketStore) -> dict[str, str]:
+    """By fold that the study's predictors are fitted for."""
+    splits = market.splits(config.data)
+    folds = (splits.search,) if sweep_of(study) == study else splits.confirm
+    return {fold.name: _key(config, market, fold.name) for fold in folds}
 
 
 def keep_reference(
@@ -101,7 +113,9 @@ def _plain(values_K: np.ndarray) -> list[float | None]:
 def _key(config: TrialConfig, market: MarketStore, fold: str) -> str:
     """What decides a reference's scores: the store, the days, features and labels; nothing of the network."""
     content: dict[str, Any] = {
+        "version": REFERENCES_VERSION,
         "lots": LOTS,
+        "seed": config.seed,
         "store": market.meta.store_key,
         "data": config.data.model_dump(mode="json"),
         "fold": fold,

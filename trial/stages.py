@@ -37,6 +37,7 @@ from trial.machine import Machine
 from trial.packing import Packing, gpu_memory_mib
 from trial.pilot import pilot
 from trial.plan import Place, Plan
+from trial.reference_rows import forget_references_of_others
 from trial.request import Early, Prepared, SweepRequest
 from trial.sampling import make_sampler
 from trial.search_plan import SearchPlan
@@ -272,6 +273,7 @@ def place_of(storage: RDBStorage, request: SweepRequest, market: MarketStore, le
 def _tell(study: StudyStore, prepared: Prepared, facts: Mapping[str, Any]) -> None:
     """Facts for reports and readers."""
     tell_facts(study, prepared.panel, prepared.market, prepared.splits, prepared.base)
+    forget_references_of_others(study, prepared.base, prepared.market)
     names = [objective.name for objective in prepared.goal.objectives]
     own = {
         "summary": prepared.space.summary,

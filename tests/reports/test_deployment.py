@@ -58,6 +58,11 @@ def with_holdout(given: Evidence, level: float, ridge: float, config_hash: str =
     return replace(given, holdout=read, holdout_references=then.references)
 
 
+def without(given: Evidence, name: str) -> Evidence:
+    """The same, one predictor not fitted on the hold-out."""
+    return replace(given, holdout_references=tuple(one for one in given.holdout_references if one.name != name))
+
+
 def exploratory(given: Evidence) -> Evidence:
     assert given.confirm is not None
     return replace(given, confirm=replace(given.confirm, attributes={**given.confirm.attributes, "exploratory": True}))
@@ -78,6 +83,7 @@ GOOD = evidence(0.05, 0.02, 0.02)
         (GOOD, "undecided", "the hold-out has not been read"),
         (exploratory(GOOD), "undecided", "there are no confirm folds"),
         (with_holdout(GOOD, 0.04, 0.03), "yes", "and the hold-out agrees"),
+        (without(with_holdout(GOOD, 0.04, 0.03), "lightgbm"), "undecided", "lightgbm was not fitted on the hold-out"),
         (with_holdout(GOOD, -0.01, -0.05), "no", "on the hold-out it has no skill"),
         (with_holdout(GOOD, 0.03, 0.08), "no", "on the hold-out ridge did better"),
         (with_holdout(GOOD, 0.04, 0.03, "another"), "undecided", "has not been read for it"),
@@ -99,6 +105,46 @@ def test_what_the_search_promised_is_compared_with_what_came() -> None:
     assert (winner.confirm.level.num_seeds, winner.confirm.level.num_days, winner.horizon) == (5, DAYS, 5)
     assert winner.confirm.less["ridge"].mean == pytest.approx(0.03, abs=0.005)
     assert winner.confirm.less["ridge"].standard_error < winner.confirm.level.standard_error
+
+
+def of_two_folds(given: Evidence, first: int) -> Evidence:
+    """Days from place `first` on are of a second confirm fold."""
+
+    def part(record: TrialRecord, fold: str, days: slice) -> TrialRecord:
+        daily = dict([*record.curve[-1]["daily_rank_ic"].items()][days])
+        return replace(record, attributes={**record.attributes, "fold": fold}, curve=({"daily_rank_ic": daily},))
+
+    assert given.confirm is not None
+    folds = {"confirm-1": slice(0, first), "confirm-2": slice(first, None)}
+    parts = [part(record, fold, days) for record in given.confirm.records for fold, days in folds.items()]
+    return replace(given, confirm=replace(given.confirm, records=parts))
+
+
+def test_a_predictor_that_was_not_fitted_on_every_fold_is_no_rival_and_shortens_nothing() -> None:
+    """A sweep that was killed between two of its folds."""
+    whole, halved = find_winner(GOOD), find_winner(of_two_folds(GOOD, 100))
+    assert not isinstance(whole, str)
+    assert not isinstance(halved, str)
+    assert halved.confirm.level == whole.confirm.level
+    assert (set(whole.confirm.less), set(halved.confirm.less)) == ({"ridge", "lightgbm"}, set())
+    assert "ridge and lightgbm was not fitted on the same days" in decide(of_two_folds(GOOD, 100)).why
+
+
+def test_a_day_on_which_a_network_ranks_nothing_is_one_without_skill() -> None:
+    assert GOOD.confirm is not None
+    constant = [f"2020-{day:03d}" for day in range(0, DAYS, 2)]
+
+    def dead(record: TrialRecord) -> TrialRecord:
+        daily = record.curve[-1]["daily_rank_ic"]
+        return replace(record, curve=({"daily_rank_ic": daily | {day: [None, None] for day in constant}},))
+
+    dying = replace(GOOD, confirm=replace(GOOD.confirm, records=[dead(each) for each in GOOD.confirm.records]))
+    whole, half = find_winner(GOOD), find_winner(dying)
+    assert not isinstance(whole, str)
+    assert not isinstance(half, str)
+    assert half.confirm.level.num_days == DAYS
+    assert half.confirm.level.mean == pytest.approx(whole.confirm.level.mean / 2, rel=0.2)
+    assert half.confirm.levels == whole.confirm.levels
 
 
 def test_it_says_why_there_is_no_answer() -> None:

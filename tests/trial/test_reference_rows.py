@@ -17,8 +17,9 @@ from search_spaces.config import TrialConfig
 from search_spaces.errors import SpaceError
 from storage.database import open_storage
 from storage.references import read_references
+from storage.study import StudyStore
 from trial import run
-from trial.reference_rows import keep_reference, missing_references
+from trial.reference_rows import forget_references_of_others, keep_reference, missing_references
 from trial.stopping import StopRequest
 
 STUDY = "demo.confirm"
@@ -40,14 +41,29 @@ def test_each_is_fitted_once_for_its_data(storage: RDBStorage, config: TrialConf
     folds = small_store.splits(config.data).confirm
     names = {"ridge", "lightgbm", "last_value", "random"}
     assert set(keep_all(storage, config, small_store)) == {(name, fold.name) for name in names for fold in folds}
-    assert keep_all(storage, config.replace(**{"model.hidden": 64, "seed": 5}), small_store) == []
-    other = config.replace(**{"data.clip": 4.0})
-    assert len(list(missing_references(storage, STUDY, other, small_store))) == len(names) * len(folds)
+    assert keep_all(storage, config.replace(**{"model.hidden": 64}), small_store) == []
+    for change in ({"data.clip": 4.0}, {"seed": 5}):
+        other = config.replace(**change)
+        assert len(list(missing_references(storage, STUDY, other, small_store))) == len(names) * len(folds)
     for kept in read_references(storage, STUDY):
         (fold,) = (fold for fold in folds if fold.name == kept.fold)
         assert list(kept.result["daily_rank_ic"]) == [str(small_store.dates[day]) for day in fold.score]
         assert kept.result["horizons"] == list(config.data.horizons)
         assert -1 <= kept.result["scorecard"]["rank_ic"] <= 1
+
+
+def test_those_of_other_data_are_forgotten_when_a_study_is_about_new_ones(
+    storage: RDBStorage, config: TrialConfig, small_store: MarketStore
+) -> None:
+    study = StudyStore(storage, STUDY)
+    keep_reference(storage, STUDY, "last_value", "confirm-1", "of other data", config, small_store)
+    for name, fold, key in missing_references(storage, STUDY, config, small_store):
+        if name == "random":
+            keep_reference(storage, STUDY, name, fold, key, config, small_store)
+    forget_references_of_others(study, config, small_store)
+    assert {one.name for one in read_references(storage, STUDY)} == {"random"}
+    forget_references_of_others(study, config.replace(seed=5), small_store)
+    assert read_references(storage, STUDY) == []
 
 
 def test_the_last_value_is_the_latest_return_that_was_over(

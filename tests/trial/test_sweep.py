@@ -234,7 +234,7 @@ def test_a_wrong_machine_setting_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_nested_new_folders_are_removed_again(frame: pd.DataFrame, tmp_path: Path) -> None:
-    frame[frame["date"] < sorted(frame["date"].unique())[250]].to_parquet(tmp_path / "short.parquet")
+    frame[frame["date"] < sorted(frame["date"].unique())[120]].to_parquet(tmp_path / "short.parquet")
     message = refused(
         "gat_ablation", "--data", str(tmp_path / "short.parquet"), "--runs", str(tmp_path / "a" / "b" / "c")
     )
