@@ -100,13 +100,14 @@ def evaluate(scores: Scores, blocks: FoldBlocks, config: TrialConfig) -> Evaluat
         for name, metric in METRICS.items()
     }
     _refuse_undefined(daily["rank_ic"], scores, config)
+    judged = {name: _without_skill_where_constant(values, scores, config) for name, values in daily.items()}
     metrics = {
         f"valid/{name}/{horizon}": float(np.nanmean(values[:, k]))
-        for name, values in daily.items()
+        for name, values in judged.items()
         for k, horizon in enumerate(horizons)
     }
     for k, horizon in enumerate(horizons):
-        ratio = information_ratio(daily["rank_ic"][:, k])
+        ratio = information_ratio(judged["rank_ic"][:, k])
         if math.isfinite(ratio):
             metrics[f"valid/rank_icir/{horizon}"] = ratio
     rows = {
@@ -114,7 +115,7 @@ def evaluate(scores: Scores, blocks: FoldBlocks, config: TrialConfig) -> Evaluat
         for day, row in zip(scores.days, daily["rank_ic"], strict=True)
     }
     left_out = sum(not blocks.has_enough_stocks(int(day)) for day in scores.days)
-    return Evaluation(_weighted(daily["rank_ic"], config), metrics, rows, left_out)
+    return Evaluation(_weighted(judged["rank_ic"], config), metrics, rows, left_out)
 
 
 def weighted_rank_ic(scores: Scores, config: TrialConfig) -> float:
@@ -125,7 +126,16 @@ def weighted_rank_ic(scores: Scores, config: TrialConfig) -> float:
     """
     daily = rank_ic(scores.score, scores.label, scores.mask, config.data.min_stocks)
     _refuse_undefined(daily, scores, config)
-    return _weighted(daily, config)
+    return _weighted(_without_skill_where_constant(daily, scores, config), config)
+
+
+def _without_skill_where_constant(daily_VK: np.ndarray, scores: Scores, config: TrialConfig) -> np.ndarray:
+    """[V, K]: zero on days whose labels can be ranked and whose scores cannot: a network is not judged by the few
+    days on which it says something."""
+    lowest_VK = np.where(scores.mask, scores.label, np.inf).min(axis=1)
+    highest_VK = np.where(scores.mask, scores.label, -np.inf).max(axis=1)
+    can_be_ranked = (scores.mask.sum(axis=1) >= config.data.min_stocks) & (lowest_VK < highest_VK)
+    return np.where(np.isnan(daily_VK) & can_be_ranked, 0.0, daily_VK)
 
 
 def _weighted(rank_ic_VK: np.ndarray, config: TrialConfig) -> float:

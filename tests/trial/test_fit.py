@@ -17,7 +17,7 @@ from tests.trial.faulty import NaNHead
 from trial.average import make_average
 from trial.checkpoint import load_state, save_state
 from trial.endings import TrialEnded
-from trial.evaluate import EpochResult, predict
+from trial.evaluate import EpochResult, evaluate, predict, weighted_rank_ic
 from trial.feed import Feed
 from trial.fit import fit
 from trial.health import Health
@@ -158,6 +158,25 @@ def test_constant_predictions_are_no_skill(state: TrainState, blocks: FoldBlocks
     with pytest.raises(TrialEnded) as end:
         list(fit(state, blocks, ignoring))
     assert end.value.reason == "constant_predictions"
+
+
+def test_a_day_without_a_ranking_is_one_without_skill(
+    state: TrainState, blocks: FoldBlocks, config: TrialConfig
+) -> None:
+    """Who speaks on every second day alone is worth half, though both days are told apart; an unlabelled day is none."""
+    scores = predict(state.model, blocks, blocks.fold.score)
+    scores.mask[0] = False
+    whole = evaluate(scores, blocks, config)
+    score = scores.score.copy()
+    score[1::2] = 0.7
+    silent = evaluate(scores._replace(score=score), blocks, config)
+    for k, horizon in enumerate(config.data.horizons):
+        daily = [row[k] for row in whole.daily_rank_ic.values()]
+        assert [place for place, value in enumerate(daily) if value is None] == [0]
+        spoken = sum(value for value in daily[2::2] if value is not None)
+        assert silent.metrics[f"valid/rank_ic/{horizon}"] == pytest.approx(spoken / (len(daily) - 1))
+    assert {row[0] for row in [*silent.daily_rank_ic.values()][1::2]} == {None}
+    assert silent.value == pytest.approx(weighted_rank_ic(scores._replace(score=score), config))
 
 
 def test_evaluation_has_no_dropout(state: TrainState, blocks: FoldBlocks) -> None:
