@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,10 @@ from optuna.storages import RDBStorage
 
 from reports.as_json import STANDARD_OUTPUT, as_json, write_json
 from reports.console import refused, start
-from reports.evidence import read_evidence
+from reports.evidence import Evidence, read_evidence
 from reports.options import Json, Runs, Storage, SweepName
 from reports.page import render
+from reports.section import Builder, Section, paragraph
 from reports.sections import SECTIONS
 from storage.address import store_of
 from storage.database import open_existing
@@ -20,6 +22,8 @@ from storage.errors import StorageError
 from storage.files import write_whole
 
 RELOAD_SECONDS = 30
+NOT_DRAWN = "could not be drawn"
+logger = logging.getLogger(__name__)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -36,8 +40,19 @@ def write_report(storage: RDBStorage, name: str, path: Path, is_running: bool = 
         StorageError: no such study.
     """
     evidence = read_evidence(storage, name)
-    sections = [build(evidence) for build in SECTIONS]
+    sections = [_drawn(build, evidence) for build in SECTIONS]
     write_whole(path, render(f"Ablation report: {evidence.name}", sections, RELOAD_SECONDS if is_running else None))
+
+
+def _drawn(build: Builder, evidence: Evidence) -> Section:
+    """One that fails says so in its place, and the others are there all the same."""
+    try:
+        return build(evidence)
+    except Exception as error:
+        logger.exception("a section of the report could not be drawn")
+        name = build.__module__.rpartition(".")[2]
+        offence = f"This part {NOT_DRAWN}: {type(error).__name__}: {error}. The log has where it failed."
+        return Section(name, name.capitalize(), "", (paragraph(offence),))
 
 
 @app.command()

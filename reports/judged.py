@@ -95,7 +95,7 @@ def judge(confirm: StudyEvidence | None) -> Judged | str:
     if confirm is None:
         return "the confirm stage was not run"
     horizon = _horizon(confirm)
-    if horizon is None:
+    if horizon is None or "reference_arm" not in confirm.attributes:
         return "no confirm trial has begun"
     pairs = daily_pairs(confirm.compared, confirm.attributes["reference_arm"], horizon)
     enough = {arm: each for arm, each in pairs.items() if len(each.d_ST) >= 2 and len(each.days) >= 2}

@@ -72,10 +72,11 @@ def read_records(storage: RDBStorage, study_name: str) -> list[TrialRecord]:
         StorageError: no such study; names those that exist.
     """
     study = load_study(storage, study_name)
+    trials = study.get_trials(deepcopy=False)  # before the curves: what is COMPLETE here has all its epochs there
     with storage.engine.connect() as connection:
         curves = read_curves(connection, study_name)
     first = study.user_attrs.get(VALUES_FROM, 0)
-    return [_record(trial, curves.get(trial.number, ()), first) for trial in study.get_trials(deepcopy=False)]
+    return [_record(trial, curves.get(trial.number, ()), first) for trial in trials]
 
 
 class StudyEvent(NamedTuple):

@@ -127,7 +127,7 @@ class StudyStore:
             persistently(lambda: self.study.set_user_attr(DEFINITION, wanted))
         if changed:
             self.note(CHANGES_ACCEPTED, "; ".join(changed), number)
-            self.give_up_waiting(lambda attributes: "config" in attributes, "the study's definition changed")
+            self.give_up_waiting(lambda trial: "config" in trial.user_attrs, "the study's definition changed")
         return changed
 
     def requeue_unfinished(self, is_left: Callable[[FrozenTrial], bool] = lambda trial: True) -> list[int]:
@@ -153,14 +153,14 @@ class StudyStore:
 
     def give_up_waiting(
         self,
-        is_stale: Callable[[Mapping[str, Any]], bool],
+        is_stale: Callable[[FrozenTrial], bool],
         why: str = "another configuration was trained under this name",
     ) -> list[int]:
-        """Ends, as FAIL, the waiting trials whose attributes say that nobody will go on with them."""
+        """Ends, as FAIL, the waiting trials that nobody will go on with."""
         self._guard()
         numbers = []
         for trial in self.waiting():
-            if is_stale(trial.user_attrs):
+            if is_stale(trial):
                 story = {"reason": "abandoned", "sentence": why}
                 self.set_attributes(trial._trial_id, story)
                 self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)

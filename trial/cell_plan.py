@@ -46,6 +46,7 @@ class CellPlan:
         self._ranges, self._own, self._configure, self._needs_seed = ranges, cells, configure, needs_seed
         self._cells: dict[Key, Cell] = {}
         self._seeds = 0
+        study.give_up_waiting(self._is_of_no_cell, "it was to compare what is not compared any more")
         trials = study.study.get_trials(deepcopy=False)
         begun = 1 + max((int(self._cell(trial)["seed"]) for trial in trials), default=-1)
         for _ in range(seeds if needs_seed is None else max(seeds, begun)):
@@ -101,7 +102,14 @@ class CellPlan:
         """Also of one that was enqueued and never started, which will have its cell's configuration."""
         cell = self._cell(trial)
         known = trial.user_attrs.get("config_hash")
-        return *(cell[name] for name in self._ranges), known or self._configure(cell).hash
+        if known is None and not trial.state.is_finished() and not self._is_of_no_cell(trial):
+            known = self._configure(cell).hash
+        return *(cell[name] for name in self._ranges), known
+
+    def _is_of_no_cell(self, trial: FrozenTrial) -> bool:
+        """Enqueued for an arm that is gone since, before it had a configuration."""
+        own = {name: value for name, value in self._cell(trial).items() if name != "seed"}
+        return "config_hash" not in trial.user_attrs and own not in self._own
 
     def _cell(self, trial: FrozenTrial) -> Cell:
         fixed = trial.system_attrs.get("fixed_params", {})

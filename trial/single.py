@@ -211,7 +211,7 @@ def _flight(study: StudyStore, prepared: PreparedTraining, settings: Settings) -
     study.study.set_user_attr("summary", f"one configuration, {request.config.name}")
     study.requeue_unfinished()
     ours = config.resumable_hash  # as is one that died before its first attribute
-    study.give_up_waiting(lambda attributes: attributes.get("resumable_hash", ours) != ours)
+    study.give_up_waiting(lambda trial: trial.user_attrs.get("resumable_hash", ours) != ours)
     place = Place(
         runs=request.runs.resolve(),
         store=market.folder.resolve(),

@@ -47,7 +47,7 @@ def _configuration(record: TrialRecord) -> str:
 
 def _by_horizon(record: TrialRecord) -> dict[str, float]:
     prefix = "valid/rank_ic/"
-    metrics = record.curve[-1]["metrics"]
+    metrics = record.curve[-1]["metrics"] if record.curve else {}
     return {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
 
 

@@ -19,7 +19,9 @@ COLUMNS = ("arm", "seed", "fold", "value", "reference", "difference")
 def build(evidence: Evidence) -> Section:
     if evidence.confirm is None:
         return Section("confirm", TITLE, LEAD, (paragraph("Nothing to show: the confirm stage was not run."),))
-    pairs = paired_differences(evidence.confirm.compared, evidence.confirm.attributes["reference_arm"])
+    if (reference := evidence.confirm.attributes.get("reference_arm")) is None:
+        return Section("confirm", TITLE, LEAD, (paragraph("Nothing to show yet: no confirm trial has begun."),))
+    pairs = paired_differences(evidence.confirm.compared, reference)
     known = int(pairs["difference"].notna().sum())
     if not known:
         why = "Nothing to show yet: no arm and the reference completed a common pair."

@@ -33,7 +33,9 @@ def build(evidence: Evidence) -> Section:
         return nothing("targets", TITLE, LEAD, str(winner if isinstance(winner, str) else judged))
     if winner.arm not in judged.pairs:
         return Section("targets", TITLE, LEAD, (paragraph("The best of the search is the reference itself."),))
-    mean, less = winner.confirm.level.mean, judged.all_effects[winner.arm]
+    if (less := judged.all_effects.get(winner.arm)) is None:
+        return nothing("targets", TITLE, LEAD, "the winner and the reference have no seeds in common that ended")
+    mean = winner.confirm.level.mean
     low, high = less.interval(1 - ALPHA)
     base = mean - less.mean
     rows = [_row("mean daily RankIC", base, mean, RANK_IC_AIM, (low - RANK_IC_AIM * base, high - RANK_IC_AIM * base))]

@@ -13,9 +13,12 @@ import pytest
 from optuna.storages import RDBStorage
 from typer.testing import CliRunner
 
-from reports.ablation import app, write_report
+import reports.ablation
+from reports.ablation import NOT_DRAWN, app, write_report
 from reports.as_json import as_json
-from reports.evidence import read_evidence
+from reports.evidence import Evidence, read_evidence
+from reports.section import Section
+from reports.sections import SECTIONS
 from storage.study import StudyStore
 
 runner = CliRunner()
@@ -75,6 +78,26 @@ def test_a_wrong_study_or_store_is_refused(
     assert result.exit_code == 2
     assert "error:" in result.output
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_section_that_fails_says_so_and_the_others_are_there(
+    tmp_path: Path,
+    storage: RDBStorage,
+    search: StudyStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def build(evidence: Evidence) -> Section:
+        raise KeyError("points")
+
+    write_report(storage, "demo", tmp_path / "whole.html")
+    assert NOT_DRAWN not in (tmp_path / "whole.html").read_text()
+    monkeypatch.setattr(reports.ablation, "SECTIONS", (*SECTIONS[:1], build, *SECTIONS[1:]))
+    write_report(storage, "demo", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert f"This part {NOT_DRAWN}: KeyError:" in page
+    assert "Best search trial" in page
+    assert "could not be drawn" in caplog.text
 
 
 @pytest.mark.parametrize("width", [1280, 375])

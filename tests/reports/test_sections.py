@@ -25,6 +25,7 @@ from reports.sections import (
 )
 from storage.errors import StorageError
 from storage.study import StudyStore
+from storage.tables import epochs
 from tests.reports.conftest import add_trial, make_study
 
 
@@ -52,6 +53,24 @@ def test_sections_stand_on_an_empty_study(builder: Builder, storage: RDBStorage)
 @pytest.mark.parametrize("builder", SECTIONS, ids=lambda b: b.__module__.rsplit(".", 1)[-1])
 def test_sections_stand_without_a_search(builder: Builder, storage: RDBStorage, confirm: StudyStore) -> None:
     assert len(text_of(builder, storage)) > 100
+
+
+@pytest.mark.parametrize("builder", SECTIONS, ids=lambda b: b.__module__.rsplit(".", 1)[-1])
+@pytest.mark.parametrize("killed", ["", ".tune", ".confirm", ".holdout"])
+def test_sections_stand_on_a_stage_that_was_killed_before_it_said_anything(
+    killed: str, builder: Builder, storage: RDBStorage, request: pytest.FixtureRequest
+) -> None:
+    for stage in ("search", "tune", "confirm"):
+        if stage != (killed.lstrip(".") or "search"):
+            request.getfixturevalue(stage)
+    StudyStore(storage, f"demo{killed}")
+    assert len(text_of(builder, storage)) > 100
+
+
+def test_the_best_is_told_although_its_curve_is_gone(storage: RDBStorage, search: StudyStore) -> None:
+    with storage.engine.begin() as connection:
+        connection.execute(epochs.delete())
+    assert "Best search trial: <strong>1</strong>" in whole(storage)
 
 
 def whole(storage: RDBStorage) -> str:

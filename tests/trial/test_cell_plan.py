@@ -142,5 +142,16 @@ def test_an_arm_that_is_added_is_walked(study: StudyStore) -> None:
     assert walk(open_plan(study, rates=RATES | {"c": 3e-3})) == [("c", 0, 3e-3)]
 
 
+def test_what_waits_for_an_arm_that_is_gone_is_given_up(study: StudyStore) -> None:
+    """A winner's cell that was enqueued, and not begun, before a kill; the next start compares no winner."""
+    study.study.enqueue_trial({"arm": "c", "seed": 0})
+    plan = open_plan(study)
+    assert walk(plan) == [("a", 0, 1e-3), ("b", 0, 2e-3)]
+    assert plan.target == study.num_finished == 3
+    (gone,) = study.study.get_trials(states=(TrialState.FAIL,))
+    assert "not compared any more" in gone.user_attrs["sentence"]
+    assert walk(open_plan(study, rates=RATES | {"c": 3e-3})) == [("c", 0, 3e-3)]
+
+
 def test_nothing_is_asked_once_a_budget_is_used_up(study: StudyStore) -> None:
     assert walk(open_plan(study, closed=lambda: True)) == []

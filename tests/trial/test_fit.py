@@ -163,7 +163,7 @@ def test_constant_predictions_are_no_skill(state: TrainState, blocks: FoldBlocks
 def test_a_day_without_a_ranking_is_one_without_skill(
     state: TrainState, blocks: FoldBlocks, config: TrialConfig
 ) -> None:
-    """Who speaks on every second day alone is worth half, though both days are told apart; an unlabelled day is none."""
+    """Who speaks on every second day alone is worth half, and a day without labels is none."""
     scores = predict(state.model, blocks, blocks.fold.score)
     scores.mask[0] = False
     whole = evaluate(scores, blocks, config)
