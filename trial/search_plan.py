@@ -29,8 +29,8 @@ class SearchPlan:
         space: to draw from.
         base: the configuration that draws change.
         place: where trials run.
-        target: finished trials to reach.
-        first_points: to try before anything is drawn, in a study that has no trial yet.
+        target: finished trials to reach, beside those of data that were changed since.
+        first_points: to try before anything is drawn, in a study that has no trial of these data yet.
         sampler: of the trial of a number: equal seeds draw equally, in one run or in several.
         batch: trials that are asked together and all finished before the next are asked; None: as workers get free.
     """
@@ -46,12 +46,13 @@ class SearchPlan:
         sampler: Callable[[int], BaseSampler] | None = None,
         batch: int | None = None,
     ) -> None:
-        self.study, self.space, self.base, self.place, self.target = study, space, base, place, target
+        self.study, self.space, self.base, self.place = study, space, base, place
+        self.target = study.values_from + target
         self._sampler, self._batch, self._asked = sampler, batch, deque[Flight]()
         self._failed = known_failures(study, place.code)
-        if not study.study.get_trials(deepcopy=False):
+        if len(study.study.get_trials(deepcopy=False)) <= study.values_from:
             for point in first_points:
-                study.study.enqueue_trial(dict(point), skip_if_exists=True)
+                study.study.enqueue_trial(dict(point), skip_if_exists=not study.values_from)
 
     def next_flight(self) -> Flight | None:
         if self._asked:
@@ -104,5 +105,5 @@ class SearchPlan:
 def known_failures(study: StudyStore, code: str) -> dict[str, int]:
     """The resumable hash of what failed for good under this code -> the trial's number."""
     failed = study.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-    told = [(trial.user_attrs, trial.number) for trial in failed]
+    told = [(trial.user_attrs, trial.number) for trial in failed if trial.number >= study.values_from]
     return {of["resumable_hash"]: n for of, n in told if of.get("code") == code and of.get("reason") in FOR_GOOD}

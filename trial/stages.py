@@ -116,7 +116,8 @@ class Opening:
     def _say_half_a_search(self, known: set[str]) -> None:
         """A winner is confirmed however far the search has come, but not without a word."""
         wanted = self.prepared.num_trials
-        finished = StudyStore(self.storage, self.name).num_finished if self.name in known else 0
+        search = StudyStore(self.storage, self.name) if self.name in known else None
+        finished = max(0, search.num_finished - search.values_from) if search is not None else 0
         if not finished:
             self.console.print("confirm: there was no search, so arms are compared and no winner is confirmed")
         elif finished < wanted:

@@ -127,6 +127,31 @@ def test_a_configuration_that_failed_for_good_is_not_tried_again(
     assert all("failed as trial 0" in trial.user_attrs["sentence"] for trial in known)
 
 
+def test_other_data_are_searched_anew(url: str, tmp_path: Path) -> None:
+    """Values of the data before cannot be compared, so that a search of as many trials has not begun."""
+    point = dict(SPACE.first_points[0])
+
+    def opened(cells: str) -> SearchPlan:
+        study = StudyStore(open_storage(url), "s")
+        study.define({"cells": cells}, accept=True)
+        return open_plan(url, tmp_path, target=2, first_points=[point])
+
+    def walked(plan: SearchPlan) -> list[tuple[int, bool]]:
+        found = []
+        while (one := plan.next_flight()) is not None:
+            drawn = plan.study.study.get_trials()[one.order.number].params
+            found.append((one.order.number, drawn == point))
+            complete(plan, one, 0.1)
+        return found
+
+    assert walked(opened("a")) == [(0, True), (1, False)]
+    assert walked(opened("a")) == []
+    again = opened("b")
+    assert again.target == 4
+    assert walked(again) == [(2, True), (3, False)]
+    assert walked(opened("b")) == []
+
+
 def test_the_best_of_an_earlier_study_are_tried_first_as_far_as_they_fit(url: str, tmp_path: Path) -> None:
     earlier = open_plan(url, tmp_path, "earlier", target=8)
     run(earlier, 8)
