@@ -31,6 +31,7 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
 
     Returns:
         name: of the sweep.
+        panel: name, key (of its content), first_date and last_date (of the days before the hold-out), holdout_from.
         counts: by study: num_complete, num_pruned, num_fail, num_running, num_waiting.
         tried: configurations and holdout_reads on this market, by anybody; None where no trial was scored.
         accepted_changes: of the studies' definitions, in words.
@@ -64,6 +65,7 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
     best = evidence.search.best if evidence.search is not None else None
     content = {
         "name": evidence.name,
+        "panel": _panel(evidence),
         "counts": {study.name: _counts(study) for study in evidence.studies},
         "tried": None if evidence.tried is None else evidence.tried._asdict(),
         "accepted_changes": [change for study in evidence.studies for change in study.accepted],
@@ -99,6 +101,18 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
         typer.echo(text, nl=False)
     else:
         write_whole(path, text)
+
+
+def _panel(evidence: Evidence) -> dict[str, Any]:
+    about = evidence.any_study.attributes
+    market = about.get("market", {})
+    return {
+        "name": about.get("panel_name"),
+        "key": about.get("panel"),
+        "first_date": market.get("first_date"),
+        "last_date": market.get("last_date"),
+        "holdout_from": about.get("holdout_from"),
+    }
 
 
 def _counts(study: StudyEvidence) -> dict[str, int]:

@@ -84,6 +84,7 @@ def decide(evidence: Evidence) -> Deployment:
         why = "there are no confirm folds, and the search chose it by the days it is scored on"
     elif confirm.level.num_seeds < MIN_SEEDS:
         why = f"it was confirmed with {confirm.level.num_seeds} seeds, and {MIN_SEEDS} are needed"
+        why += _lost(evidence, winner)
     elif low <= 0:
         why = "its skill on days that it was not chosen by cannot be told from none"
     elif missing := [name for name in TO_BEAT if name not in confirm.less]:
@@ -93,6 +94,14 @@ def decide(evidence: Evidence) -> Deployment:
     else:
         return _by_holdout(winner)
     return Deployment("undecided", why, winner)
+
+
+def _lost(evidence: Evidence, winner: Winner) -> str:
+    """Trials of it that ended without a result, by whose seeds it is poorer."""
+    records = evidence.confirm.compared if evidence.confirm is not None else []
+    own = [record for record in records if record.arm == winner.arm and record.state in ("FAIL", "PRUNED")]
+    told = [f"trial {record.number} of seed {record.seed} ended as {record.state} ({record.reason})" for record in own]
+    return f"; {', '.join(told)}" if told else ""
 
 
 def _by_holdout(winner: Winner) -> Deployment:

@@ -22,7 +22,7 @@ class NextStep(NamedTuple):
 
 def next_step(evidence: Evidence, found: Deployment) -> NextStep:
     """The one that brings the answer nearer; where no command does, the one that shows why."""
-    words, name, where = _words(evidence), evidence.name, places(evidence)
+    words, name, where = _without(_words(evidence), "--stage"), evidence.name, places(evidence)
     winner = found.winner
     if winner is None:
         return NextStep(_shown("trial.sweep", words), "goes on to the end, and confirms")
@@ -31,14 +31,22 @@ def next_step(evidence: Evidence, found: Deployment) -> NextStep:
     if found.awaits_holdout:
         return NextStep(_shown("trial.holdout", [name, *where]), "reads the hold-out, once and for all")
     if found.decision == "undecided" and winner.confirm.level.num_seeds < MIN_SEEDS:
-        more = [*_without(words, "--seeds"), "--seeds", str(MIN_SEEDS)]
-        return NextStep(_shown("trial.sweep", more), f"adds the seeds to {MIN_SEEDS}, from which on there are verdicts")
+        seeds = str(_seeds_to_ask(words, winner.confirm.level.num_seeds))
+        more = [*_without(words, "--seeds"), "--seeds", seeds]
+        return NextStep(_shown("trial.sweep", more), f"adds seeds to {MIN_SEEDS}, from which on there are verdicts")
     if found.decision == "no":
         return NextStep(_shown("trial.sweep", ["--list"]), "shows other spaces; this winner stays here")
     return NextStep(
         _shown("trial.sweep", [*_without(words, "--data"), "--data", "LONGER_PANEL"]),
         "looks at more days: a longer panel is what narrows these intervals",
     )
+
+
+def _seeds_to_ask(words: list[str], num_whole: int) -> int:
+    """So many that MIN_SEEDS are whole if the next ones are: of those that were asked for some may have failed."""
+    given = _option(words, "--seeds")
+    asked = int(given[-1].rpartition("=")[2]) if given else 0
+    return max(MIN_SEEDS, asked + MIN_SEEDS - num_whole if asked >= MIN_SEEDS else 0)
 
 
 def places(evidence: Evidence) -> list[str]:

@@ -94,7 +94,8 @@ def pipeline(
 ) -> None:
     """Tune, confirm and judge on planted markets with real training, one after the other, and count.
 
-    Exit status 1 where the lower bound of false words exceeds 7 %, or the upper bound of what was found is below 90 %.
+    A market that other code has judged is judged anew. Exit status 1 where a market got no verdict, the lower bound of
+    false words exceeds 7 %, or the upper bound of what was found is below 90 %.
     """
     console, settings = open_console(), read_settings()
     wanted: dict[Kind, int] = {"null": null, "graph": graph, "frequency": frequency}
@@ -132,10 +133,10 @@ def _arm(found: dict[str, Any], arm: str) -> str:
 
 
 def _rates(found: list[dict[str, Any]]) -> dict[Kind, Rate]:
-    """Of each kind of market: a false word where nothing is planted, what is planted found elsewhere."""
+    """Of markets that got verdicts: a false word where nothing is planted, what is planted found elsewhere."""
     rates: dict[Kind, Rate] = {}
     for kind in PLANTED:
-        own = [one for one in found if one["kind"] == kind]
+        own = [one for one in found if one["kind"] == kind and one["words"]]
         if own:
             rates[kind] = Rate(sum(map(has_word if kind == "null" else is_found, own)), len(own))
     return rates
@@ -152,7 +153,8 @@ def _counts(found: list[dict[str, Any]]) -> Table:
 
 
 def _wrong(found: list[dict[str, Any]]) -> str:
-    told = []
+    unjudged = [f"{one['kind']} {one['number']} ({one['why']})" for one in found if not one["words"]]
+    told = [f"no verdict on {', '.join(unjudged)}"] if unjudged else []
     for kind, rate in _rates(found).items():
         low, high = rate.bounds
         if kind == "null" and low > MOST_FALSE_BOUND:

@@ -10,7 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ from search_spaces.knobs import HIDDEN, LEARNING_RATE
 from search_spaces.space import SearchSpace
 from storage.database import open_existing
 from storage.files import write_whole
+from trial.facts import whole_provenance
 from trial.request import SweepRequest
 from trial.run import run_sweep
 
@@ -96,10 +97,10 @@ class Size:
 
 
 def run_market(folder: Path, kind: Kind, number: int, size: Size, console: Console) -> dict[str, Any]:
-    """The verdicts on one market, from its file where it was judged before; a market that was begun is gone on with."""
+    """The verdicts on one market, from its file where this code judged one of this size before; a market that was begun
+    is gone on with."""
     own = folder / f"{kind}-{number:03d}"
-    if (own / RESULT).exists():
-        known: dict[str, Any] = json.loads((own / RESULT).read_text())
+    if (known := _known(own / RESULT, size)) is not None:
         return known
     planted, started = PLANTED[kind], time.monotonic()
     config = SyntheticConfig.null(
@@ -121,15 +122,24 @@ def run_market(folder: Path, kind: Kind, number: int, size: Size, console: Conso
     )
     if outcome.stopped:
         raise KeyboardInterrupt
-    found = _judged(own / "runs", outcome.study) | {
-        "kind": kind,
-        "number": number,
-        "seconds": time.monotonic() - started,
-    }
+    told = {"kind": kind, "number": number, "seconds": time.monotonic() - started}
+    found = _judged(own / "runs", outcome.study) | told | provenance_of(size)
     write_whole(own / RESULT, json.dumps(found, indent=1))
     for left in ("panel", "runs"):
         shutil.rmtree(own / left)
     return found
+
+
+def provenance_of(size: Size) -> dict[str, Any]:
+    """What a result is a result of: one of other code or size is not counted beside it."""
+    return {"size": asdict(size), "code": whole_provenance()["code"]}
+
+
+def _known(path: Path, size: Size) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    known: dict[str, Any] = json.loads(path.read_text())
+    return known if known.items() >= provenance_of(size).items() else None
 
 
 def small_space(planted: Planted, size: Size) -> SearchSpace:

@@ -51,6 +51,8 @@ def test_it_is_what_the_findings_are(
     found, judged = as_json(evidence), judged_of(evidence)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["name"] == "demo"
+    days = {"first_date": "2020-01-01", "last_date": "2021-12-31", "holdout_from": "2021-10-01"}
+    assert found["panel"] == {"name": "market.parquet", "key": None} | days
     assert found["best_search"] == {"trial": 1, "value": 0.05}
     assert (found["horizon"], found["equivalence"]) == (5, judged.equivalence)
     assert found["why_no_verdict"] is None

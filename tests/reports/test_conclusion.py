@@ -38,6 +38,28 @@ def test_without_a_confirm_stage_it_says_how_to_go_on(storage: RDBStorage, searc
 
 
 @pytest.mark.parametrize(
+    ("words", "num_whole", "asked"),
+    [
+        (["--seeds", "5"], 4, "--seeds 6"),
+        (["--seeds=8"], 3, "--seeds 10"),
+        (["--seeds", "3"], 2, "--seeds 5"),
+        ([], 4, "--seeds 5"),
+        (["--stage", "confirm", "--seeds", "5"], 4, "--seeds 6"),
+    ],
+)
+def test_as_many_seeds_are_asked_for_as_were_lost(
+    storage: RDBStorage, search: StudyStore, confirm: StudyStore, words: list[str], num_whole: int, asked: str
+) -> None:
+    search.study.set_user_attr(COMMAND, ["gat_ablation", *words])
+    evidence = read_evidence(storage, "demo")
+    found = decide(evidence)
+    assert found.winner is not None
+    own = found.winner.confirm
+    few = replace(found.winner, confirm=replace(own, level=replace(own.level, num_seeds=num_whole)))
+    assert next_step(evidence, replace(found, winner=few)).command == f"python -m trial.sweep gat_ablation {asked}"
+
+
+@pytest.mark.parametrize(
     ("found", "command"),
     [
         (Deployment("yes", "."), "python -m trial.export demo --runs there"),

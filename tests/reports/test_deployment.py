@@ -147,6 +147,14 @@ def test_a_day_on_which_a_network_ranks_nothing_is_one_without_skill() -> None:
     assert half.confirm.levels == whole.confirm.levels
 
 
+def test_a_seed_that_was_lost_is_named() -> None:
+    assert GOOD.confirm is not None
+    lost = TrialRecord(9, "FAIL", None, {}, {"arm": "winner", "seed": 4, "fold": "confirm-1", "reason": "diverged"}, ())
+    confirm = replace(GOOD.confirm, records=[*GOOD.confirm.records[:4], lost])
+    why = "it was confirmed with 4 seeds, and 5 are needed; trial 9 of seed 4 ended as FAIL (diverged)"
+    assert decide(replace(GOOD, confirm=confirm)).why == why
+
+
 def test_it_says_why_there_is_no_answer() -> None:
     assert find_winner(Evidence("demo", None, None, {})) == "the confirm stage was not run"
     given = evidence(0.05, 0.02)

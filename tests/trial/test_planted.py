@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 import trial.calibrate
 from search_spaces.space import REFERENCE
 from trial.calibrate import app
-from trial.planted import PLANTED, RESULT, Kind, Size, has_word, is_found, run_market, small_space
+from trial.planted import PLANTED, RESULT, Kind, Size, has_word, is_found, provenance_of, run_market, small_space
 
 TINY = Size(num_stocks=24, num_days=330, search_days=30, confirm_days=40, draws=1, epochs=1, seeds=2)
 
@@ -32,6 +33,11 @@ def test_a_market_is_swept_judged_and_kept(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("trial.planted.run_sweep", unused)
     assert run_market(tmp_path, "graph", 3, TINY, Console(quiet=True)) == found
+    with pytest.raises(AssertionError, match="judged before"):
+        run_market(tmp_path, "graph", 3, replace(TINY, epochs=2), Console(quiet=True))
+    monkeypatch.setattr("trial.planted.whole_provenance", lambda: {"code": "of tomorrow"})
+    with pytest.raises(AssertionError, match="judged before"):
+        run_market(tmp_path, "graph", 3, TINY, Console(quiet=True))
 
 
 @pytest.mark.parametrize("kind", [*PLANTED])
@@ -48,7 +54,7 @@ def judged(kind: Kind, number: int, word: str) -> dict[str, Any]:
     arms = dict.fromkeys(PLANTED[kind].arms, "undecided") | {PLANTED[kind].arms[0]: word}
     numbers = dict.fromkeys(arms, 0.01)
     own = {"words": arms, "means": numbers, "errors": numbers, "seeds": dict.fromkeys(arms, 8), "seconds": 60.0}
-    return own | {"kind": kind, "number": number}
+    return own | {"kind": kind, "number": number} | provenance_of(Size())
 
 
 def test_a_word_is_false_on_a_null_market_and_wanted_on_a_planted_one() -> None:
@@ -72,8 +78,15 @@ def test_what_does_not_hold_fails(tmp_path: Path, num_false: int, num_found: int
             folder = tmp_path / f"{kind}-{number:03d}"
             folder.mkdir()
             (folder / RESULT).write_text(json.dumps(judged(kind, number, word)))
-    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["pipeline", str(tmp_path), "--frequency", "0"])
+    command = ["pipeline", str(tmp_path), "--frequency", "0"]
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, command)
     assert done.exit_code == status, done.output
     assert f"{num_false / 40:.1%} (" in done.output
     assert f"{num_found / 30:.1%} (" in done.output
     assert trial.calibrate.PLANTED["graph"].needed == "no_gat"
+    silent = judged("null", 39, "undecided") | {"words": {}, "why": "no arm completed two seeds"}
+    (tmp_path / "null-039" / RESULT).write_text(json.dumps(silent))
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, command)
+    assert done.exit_code == 1
+    assert "failed: no verdict on null 39 (no arm completed two seeds)" in done.output
+    assert f"{num_false / 39:.1%} (" in done.output
